@@ -1,0 +1,119 @@
+// Command gen turns the schema into Go: proto/tollgate/v1/config.proto -> config.pb.go beside it.
+//
+// It is protoc and protoc-gen-go in one process, from Go modules alone: the compiler is
+// protocompile, the imported buf/validate/validate.proto comes as the descriptor that
+// protovalidate's Go package carries. Run it by `make proto`.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	"github.com/bufbuild/protocompile"
+	"google.golang.org/protobuf/cmd/protoc-gen-go/internal_gengo"
+	"google.golang.org/protobuf/compiler/protogen"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"google.golang.org/protobuf/types/pluginpb"
+)
+
+const schema = "tollgate/v1/config.proto"
+
+func main() {
+	if err := generate("proto"); err != nil {
+		fmt.Fprintln(os.Stderr, "generating Go from the schema:", err)
+		os.Exit(1)
+	}
+}
+
+// generate compiles the schema below root and writes its Go code beside it.
+func generate(root string) error {
+	request, err := compile(root)
+	if err != nil {
+		return err
+	}
+	plugin, err := protogen.Options{}.New(request)
+	if err != nil {
+		return fmt.Errorf("reading the compiled schema: %w", err)
+	}
+	for _, file := range plugin.Files {
+		if file.Generate {
+			internal_gengo.GenerateFile(plugin, file)
+		}
+	}
+	for _, file := range plugin.Response().GetFile() {
+		path := filepath.Join(root, filepath.Dir(schema), filepath.Base(file.GetName()))
+		if err := os.WriteFile(path, []byte(file.GetContent()), 0o644); err != nil { //nolint:gosec // source code, not a secret
+			return fmt.Errorf("writing the generated code: %w", err)
+		}
+	}
+	return nil
+}
+
+// compile gives what protoc would hand to a plugin.
+func compile(root string) (*pluginpb.CodeGeneratorRequest, error) {
+	compiler := protocompile.Compiler{
+		Resolver: protocompile.CompositeResolver{
+			&protocompile.SourceResolver{ImportPaths: []string{root}},
+			protocompile.ResolverFunc(linkedIn),
+		},
+		SourceInfoMode: protocompile.SourceInfoStandard,
+	}
+	files, err := compiler.Compile(context.Background(), schema)
+	if err != nil {
+		return nil, fmt.Errorf("compiling the schema: %w", err)
+	}
+	request := &pluginpb.CodeGeneratorRequest{FileToGenerate: []string{schema}}
+	seen := map[string]bool{}
+	var add func(protoreflect.FileDescriptor) error
+	add = func(file protoreflect.FileDescriptor) error {
+		if seen[file.Path()] {
+			return nil
+		}
+		seen[file.Path()] = true
+		for i := range file.Imports().Len() {
+			if err := add(file.Imports().Get(i).FileDescriptor); err != nil {
+				return err
+			}
+		}
+		// Options come out of the compiler as dynamic messages: a round trip gives them their Go types.
+		descriptor := &descriptorpb.FileDescriptorProto{}
+		wire, err := proto.Marshal(protodesc.ToFileDescriptorProto(file))
+		if err != nil {
+			return fmt.Errorf("encoding %s: %w", file.Path(), err)
+		}
+		if err := proto.Unmarshal(wire, descriptor); err != nil {
+			return fmt.Errorf("decoding %s: %w", file.Path(), err)
+		}
+		request.ProtoFile = append(request.ProtoFile, descriptor)
+		return nil
+	}
+	for _, file := range files {
+		if err := add(file); err != nil {
+			return nil, err
+		}
+	}
+	return request, nil
+}
+
+// linkedIn finds the files that the schema imports among those linked into this program.
+func linkedIn(path string) (protocompile.SearchResult, error) {
+	for _, file := range []protoreflect.FileDescriptor{
+		validate.File_buf_validate_validate_proto,
+		descriptorpb.File_google_protobuf_descriptor_proto,
+		durationpb.File_google_protobuf_duration_proto,
+		timestamppb.File_google_protobuf_timestamp_proto,
+	} {
+		if file.Path() == path {
+			return protocompile.SearchResult{Desc: file}, nil
+		}
+	}
+	return protocompile.SearchResult{}, os.ErrNotExist
+}
