@@ -1,0 +1,146 @@
+// Package config reads Tollgate's configuration and turns it into values that the rest of the
+// program can trust.
+//
+// There are two ways in and one meaning. [Load] reads tollgate.yaml; [LoadEnv] reads the
+// environment variables and the .env file of OpenAI-Forward. Both fill the same protobuf message
+// (proto/tollgate/v1/config.proto, the user's reference), and resolve turns that into a *[Config]:
+// addresses, durations and URLs parsed, keys read, routes sorted, references followed. No other
+// package sees the message.
+//
+// A *Config is immutable. A change of the file is a new *Config (see [Watch]).
+//
+// What is wrong is told as [Problems]: each with the file, line, column and field, and what would
+// be right. Nothing unknown is passed over, and no error holds a key.
+package config
+
+import (
+	"crypto/sha256"
+	"net/netip"
+	"time"
+)
+
+// Config is everything that Tollgate was told, resolved. Never write to it.
+type Config struct {
+	// Source names where the configuration came from, for people: a file's path, or the environment.
+	Source string
+
+	Listener  Listener
+	Admin     netip.AddrPort // of /healthz and /readyz
+	Upstreams []*Upstream    // in the order of the file
+	Routes    []*Route       // the longest prefix first, so that the first match is the right one
+	Clients   []*Client      // in the order of the file
+
+	// Warnings are sentences that whoever starts Tollgate should read: doors that stand open,
+	// settings that have no effect.
+	Warnings []string
+
+	clients map[Digest]*Client
+}
+
+// Client returns the client to whom a forward key belongs. The key is looked up by its SHA-256
+// digest, so the time that a look-up takes tells nothing about the keys that exist.
+func (c *Config) Client(key string) (*Client, bool) {
+	client, ok := c.clients[sha256.Sum256([]byte(key))]
+	return client, ok
+}
+
+// Listener is where clients connect.
+type Listener struct {
+	Address      netip.AddrPort
+	TLS          *Certificate // nil: plain HTTP
+	TrustedHops  uint32       // proxies of the operator's own in front of Tollgate
+	CORS         bool         // whether Tollgate answers cross-origin requests itself
+	AllowOrigins []string     // origins that CORS allows; empty: all
+	IdleTimeout  time.Duration
+}
+
+// Certificate is a server's certificate chain and private key, both PEM.
+type Certificate struct {
+	Chain      string
+	PrivateKey Secret
+}
+
+// Upstream is an API service that requests are forwarded to.
+type Upstream struct {
+	Name           string
+	TLS            bool
+	Host           string // a DNS name, or an IP address without brackets
+	Port           uint16
+	BasePath       string // put before every path; empty, or begins with / and does not end with it
+	Keys           []Secret
+	KeyHeader      string // lower case; empty: the header in which the client's key came
+	CA             string // PEM; empty: the system's certificate authorities
+	ServerName     string // for SNI and the check of the certificate
+	ConnectTimeout time.Duration
+}
+
+// Route is a path prefix and what happens below it.
+type Route struct {
+	// ID is what Envoy and the gate call the route: its prefix and a hash of what both must agree
+	// on, the upstream and what Envoy sends to the gate. A request that Envoy matched by an older
+	// configuration can so never get the key of another upstream. It holds no secret.
+	ID string
+
+	// Prefix is the path's beginning: "/" or one or more segments without a final slash.
+	Prefix string
+
+	Upstream *Upstream
+	Auth     Auth
+	IP       IPRules // of this route
+	ForAll   IPRules // of all routes; both must let an address pass
+
+	// Identified tells that the configuration names clients, so that a key may be one of theirs.
+	Identified bool
+
+	// ForwardClientAddress tells the upstream who called, by x-forwarded-for and -proto.
+	ForwardClientAddress bool
+}
+
+// Auth says who may pass a route.
+type Auth string
+
+// The values of Route.auth in the schema, where each is explained.
+const (
+	AuthRequired    Auth = "required"
+	AuthPassthrough Auth = "passthrough"
+	AuthOpen        Auth = "open"
+)
+
+// Client is someone who may call.
+type Client struct {
+	Name string
+}
+
+// Digest is the SHA-256 of a key.
+type Digest = [sha256.Size]byte
+
+// IPRules says which addresses may call.
+type IPRules struct {
+	Allow []netip.Prefix // empty: all
+	Deny  []netip.Prefix // wins over Allow
+}
+
+// Any tells whether the rules let every address pass.
+func (r IPRules) Any() bool { return len(r.Allow) == 0 && len(r.Deny) == 0 }
+
+// Permits tells whether an address may call. An address that cannot be read may not, unless the
+// rules let all pass.
+func (r IPRules) Permits(address netip.Addr) bool {
+	if r.Any() {
+		return true
+	}
+	address = address.Unmap()
+	if !address.IsValid() || contains(r.Deny, address) {
+		return false
+	}
+	return len(r.Allow) == 0 || contains(r.Allow, address)
+}
+
+func contains(ranges []netip.Prefix, address netip.Addr) bool {
+	for _, r := range ranges {
+		if r.Contains(address.WithZone("")) {
+			return true
+		}
+	}
+	return false
+}

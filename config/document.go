@@ -1,0 +1,112 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// document is a parsed YAML file: it knows where each field stands.
+type document struct {
+	file string
+	root *yaml.Node
+}
+
+// locate says of each problem where in the file it is.
+func (d *document) locate(problems Problems) Problems {
+	for i := range problems {
+		p := &problems[i]
+		p.File = d.file
+		if p.Line == 0 && p.Field != "" {
+			node := nearest(d.root, p.Field)
+			p.Line, p.Column = node.Line, node.Column
+		}
+	}
+	slices.SortStableFunc(problems, func(a, b Problem) int { return a.Line - b.Line })
+	return problems
+}
+
+// step is one step of a field path: a name, or an index in brackets.
+var step = regexp.MustCompile(`[^.\[\]]+`)
+
+// nearest follows a field path such as routes[0].upstream down the document, as far as it goes.
+func nearest(node *yaml.Node, path string) *yaml.Node {
+	for _, name := range step.FindAllString(path, -1) {
+		child := childOf(node, name)
+		if child == nil {
+			break
+		}
+		node = child
+	}
+	return node
+}
+
+func childOf(node *yaml.Node, name string) *yaml.Node {
+	switch node = follow(node); node.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Value == name {
+				return node.Content[i+1]
+			}
+		}
+	case yaml.SequenceNode:
+		if i, err := strconv.Atoi(name); err == nil && i < len(node.Content) {
+			return node.Content[i]
+		}
+	}
+	return nil
+}
+
+// follow gives what an alias stands for.
+func follow(node *yaml.Node) *yaml.Node {
+	if node.Kind == yaml.AliasNode {
+		return node.Alias
+	}
+	return node
+}
+
+// unknownFields finds names that the schema does not have, and names given twice.
+func unknownFields(node *yaml.Node, message protoreflect.MessageDescriptor, path string) Problems {
+	node = follow(node)
+	if node.Kind != yaml.MappingNode || message.FullName().Parent() == "google.protobuf" {
+		return nil // its kind is the decoder's business
+	}
+	var problems Problems
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		field, at := message.Fields().ByName(protoreflect.Name(key.Value)), join(path, key.Value)
+		complain := func(text string) {
+			problems = append(problems, Problem{Line: key.Line, Column: key.Column, Field: at, Message: text})
+		}
+		switch {
+		case field == nil:
+			complain("no such field" + suggestion(key.Value, fieldNames(message)))
+		case seen[key.Value]:
+			complain("given twice")
+		case field.Message() != nil && field.IsList():
+			for j, item := range follow(value).Content {
+				problems = append(problems, unknownFields(item, field.Message(), fmt.Sprintf("%s[%d]", at, j))...)
+			}
+		case field.Message() != nil:
+			problems = append(problems, unknownFields(value, field.Message(), at)...)
+		}
+		seen[key.Value] = true
+	}
+	return problems
+}
+
+func join(path, name string) string { return strings.TrimPrefix(path+"."+name, ".") }
+
+func fieldNames(message protoreflect.MessageDescriptor) []string {
+	names := make([]string, message.Fields().Len())
+	for i := range names {
+		names[i] = string(message.Fields().Get(i).Name())
+	}
+	return names
+}

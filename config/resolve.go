@@ -1,0 +1,302 @@
+package config
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	tollgatev1 "tollgate/proto/tollgate/v1"
+)
+
+// The defaults that the schema names.
+const (
+	DefaultListen         = "0.0.0.0:8000"
+	DefaultAdmin          = "127.0.0.1:8001"
+	DefaultConnectTimeout = 10 * time.Second
+	DefaultIdleTimeout    = time.Hour
+)
+
+// resolver turns a valid message into a Config, collecting what is wrong on the way.
+type resolver struct {
+	message   *tollgatev1.Config
+	config    *Config
+	upstreams map[string]*Upstream
+	problems  Problems
+}
+
+// resolve parses and links everything that the schema's own rules cannot check.
+func resolve(message *tollgatev1.Config) (*Config, Problems) {
+	r := &resolver{
+		message:   message,
+		config:    &Config{clients: map[Digest]*Client{}},
+		upstreams: map[string]*Upstream{},
+	}
+	r.listener()
+	r.config.Admin = r.address("admin.address", message.GetAdmin().GetAddress(), DefaultAdmin)
+	r.clients()
+	for i, u := range message.GetUpstreams() {
+		r.upstream(fmt.Sprintf("upstreams[%d]", i), u)
+	}
+	r.routes()
+	if len(r.problems) > 0 {
+		return nil, r.problems
+	}
+	r.warn()
+	return r.config, nil
+}
+
+func (r *resolver) problem(field, format string, args ...any) {
+	r.problems = append(r.problems, Problem{Field: field, Message: fmt.Sprintf(format, args...)})
+}
+
+func (r *resolver) listener() {
+	m := r.message.GetListener()
+	r.config.Listener = Listener{
+		Address:      r.address("listener.address", m.GetAddress(), DefaultListen),
+		TLS:          r.certificate(m.GetTls()),
+		TrustedHops:  m.GetTrustedHops(),
+		CORS:         !m.GetCors().GetDisabled(),
+		AllowOrigins: m.GetCors().GetAllowOrigins(),
+		IdleTimeout:  duration(m.GetIdleTimeout(), DefaultIdleTimeout),
+	}
+}
+
+func (r *resolver) certificate(m *tollgatev1.ServerTLS) *Certificate {
+	if m == nil {
+		return nil
+	}
+	return &Certificate{
+		Chain:      r.file("listener.tls.certificate_file", m.GetCertificateFile()),
+		PrivateKey: NewSecret(r.file("listener.tls.private_key_file", m.GetPrivateKeyFile())),
+	}
+}
+
+func (r *resolver) clients() {
+	names := map[string]bool{}
+	for i, m := range r.message.GetClients() {
+		field := fmt.Sprintf("clients[%d]", i)
+		if names[m.GetName()] {
+			r.problem(field+".name", "a second client called %q", m.GetName())
+		}
+		names[m.GetName()] = true
+		client := &Client{Name: m.GetName()}
+		r.config.Clients = append(r.config.Clients, client)
+		for j, key := range m.GetKeys() {
+			r.clientKey(fmt.Sprintf("%s.keys[%d]", field, j), key, client)
+		}
+	}
+}
+
+func (r *resolver) clientKey(field, written string, client *Client) {
+	var digest Digest
+	if encoded, ok := strings.CutPrefix(written, "sha256:"); ok {
+		decoded, err := hex.DecodeString(encoded)
+		if err != nil || len(decoded) != len(digest) {
+			r.problem(field, "sha256: must be followed by the 64 hex digits of the key's SHA-256")
+			return
+		}
+		copy(digest[:], decoded)
+	} else {
+		digest = sha256.Sum256([]byte(r.secret(field, written).Reveal()))
+	}
+	if owner, taken := r.config.clients[digest]; taken {
+		r.problem(field, "the key of client %q already: a key must tell who calls", owner.Name)
+	}
+	r.config.clients[digest] = client
+}
+
+func (r *resolver) upstream(field string, m *tollgatev1.Upstream) {
+	if r.upstreams[m.GetName()] != nil {
+		r.problem(field+".name", "a second upstream called %q", m.GetName())
+	}
+	u, err := parseURL(m.GetUrl())
+	if err != nil {
+		r.problem(field+".url", "%s", err)
+		u = &Upstream{}
+	}
+	u.Name = m.GetName()
+	u.KeyHeader = m.GetKeyHeader()
+	u.ServerName = cmp.Or(m.GetServerName(), u.Host)
+	u.ConnectTimeout = duration(m.GetConnectTimeout(), DefaultConnectTimeout)
+	if m.GetCaFile() != "" {
+		u.CA = r.authorities(field+".ca_file", m.GetCaFile())
+	}
+	if err == nil && !u.TLS && (m.GetCaFile() != "" || m.GetServerName() != "") {
+		r.problem(field+".url", "ca_file and server_name are for https:// upstreams")
+	}
+	for i, key := range m.GetKeys() {
+		u.Keys = append(u.Keys, r.secret(fmt.Sprintf("%s.keys[%d]", field, i), key))
+	}
+	r.upstreams[u.Name] = u
+	r.config.Upstreams = append(r.config.Upstreams, u)
+}
+
+func (r *resolver) routes() {
+	forAll := r.ipRules("ip", r.message.GetIp())
+	prefixes := map[string]bool{}
+	for i, m := range r.message.GetRoutes() {
+		field := fmt.Sprintf("routes[%d]", i)
+		upstream := r.upstreams[m.GetUpstream()]
+		if upstream == nil {
+			r.problem(field+".upstream", "no upstream is called %q%s", m.GetUpstream(), suggestion(m.GetUpstream(), r.upstreamNames()))
+			continue
+		}
+		route := &Route{
+			Prefix:               trimPrefix(m.GetPrefix()),
+			Upstream:             upstream,
+			Auth:                 r.auth(Auth(m.GetAuth()), upstream),
+			IP:                   r.ipRules(field+".ip", m.GetIp()),
+			ForAll:               forAll,
+			Identified:           len(r.config.Clients) > 0,
+			ForwardClientAddress: m.GetForwardClientAddress(),
+		}
+		if route.Auth == AuthRequired && !route.Identified {
+			r.problem(field+".auth", "required needs clients: name them under clients, or nobody can pass")
+		}
+		if prefixes[route.Prefix] {
+			r.problem(field+".prefix", "a second route for %s", route.Prefix)
+		}
+		prefixes[route.Prefix] = true
+		route.ID = route.identity()
+		r.config.Routes = append(r.config.Routes, route)
+	}
+	slices.SortStableFunc(r.config.Routes, func(a, b *Route) int { return len(b.Prefix) - len(a.Prefix) })
+}
+
+// identity computes Route.ID.
+func (r *Route) identity() string {
+	u := r.Upstream
+	digest := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %v", u.URL(), u.CA, u.ServerName, r.Needs()))
+	return r.Prefix + "@" + hex.EncodeToString(digest[:6])
+}
+
+func (r *resolver) auth(written Auth, upstream *Upstream) Auth {
+	switch {
+	case written != "":
+		return written
+	case len(r.message.GetClients()) > 0:
+		return AuthRequired
+	case len(upstream.Keys) > 0:
+		return AuthOpen
+	}
+	return AuthPassthrough
+}
+
+// warn says which doors stand open.
+func (r *resolver) warn() {
+	for _, route := range r.config.Routes {
+		if route.Auth == AuthOpen && len(route.Upstream.Keys) > 0 {
+			r.config.Warnings = append(r.config.Warnings, fmt.Sprintf(
+				"%s is open: everyone who reaches this port spends the keys of upstream %q. Name clients and their keys to close it.",
+				route.Prefix, route.Upstream.Name))
+		}
+	}
+	used := map[*Upstream]bool{}
+	for _, route := range r.config.Routes {
+		used[route.Upstream] = true
+	}
+	for _, u := range r.config.Upstreams {
+		if !used[u] {
+			r.config.Warnings = append(r.config.Warnings, fmt.Sprintf("no route leads to upstream %q", u.Name))
+		}
+	}
+}
+
+func (r *resolver) upstreamNames() []string {
+	names := make([]string, len(r.config.Upstreams))
+	for i, u := range r.config.Upstreams {
+		names[i] = u.Name
+	}
+	return names
+}
+
+func (r *resolver) ipRules(field string, m *tollgatev1.IPRules) IPRules {
+	return IPRules{
+		Allow: r.ranges(field+".allow", m.GetAllow()),
+		Deny:  r.ranges(field+".deny", m.GetDeny()),
+	}
+}
+
+func (r *resolver) ranges(field string, written []string) []netip.Prefix {
+	var ranges []netip.Prefix
+	for i, text := range written {
+		parsed, err := parseRange(text)
+		if err != nil {
+			r.problem(fmt.Sprintf("%s[%d]", field, i), "%q is neither an IP address nor a range such as 192.0.2.0/24", text)
+		}
+		ranges = append(ranges, parsed)
+	}
+	return ranges
+}
+
+func parseRange(text string) (netip.Prefix, error) {
+	if !strings.Contains(text, "/") {
+		address, err := netip.ParseAddr(text)
+		if err != nil {
+			return netip.Prefix{}, fmt.Errorf("parsing an address: %w", err)
+		}
+		address = address.Unmap().WithZone("")
+		return netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	parsed, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("parsing a range: %w", err)
+	}
+	if parsed.Addr().Is4In6() {
+		return netip.Prefix{}, fmt.Errorf("parsing a range: %s is an IPv4 address in IPv6 form", parsed.Addr())
+	}
+	return parsed.Masked(), nil
+}
+
+func (r *resolver) address(field, written, otherwise string) netip.AddrPort {
+	parsed, err := netip.ParseAddrPort(cmp.Or(written, otherwise))
+	if err != nil {
+		r.problem(field, "must be IP:PORT, for example %s", otherwise)
+	}
+	return parsed
+}
+
+// secret reads a key: the text itself, or what stands in the file that file:PATH names.
+func (r *resolver) secret(field, written string) Secret {
+	if path, ok := strings.CutPrefix(written, "file:"); ok {
+		written = strings.TrimSpace(r.file(field, path))
+		if written == "" && len(r.problems) == 0 {
+			r.problem(field, "the file %s holds no key", path)
+		}
+	}
+	if strings.ContainsFunc(written, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+		r.problem(field, "a key with white space or other characters that no header can carry")
+	}
+	return NewSecret(written)
+}
+
+func (r *resolver) file(field, path string) string {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		r.problem(field, "cannot be read: %s", err)
+	}
+	return string(content)
+}
+
+// trimPrefix drops a final slash: /openai/ and /openai are the same prefix.
+func trimPrefix(prefix string) string {
+	if prefix == "/" {
+		return prefix
+	}
+	return strings.TrimSuffix(prefix, "/")
+}
+
+func duration(written *durationpb.Duration, otherwise time.Duration) time.Duration {
+	if written == nil {
+		return otherwise
+	}
+	return written.AsDuration()
+}

@@ -1,0 +1,91 @@
+package config
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// hostName is a DNS name, or what people write in compose files (underscores).
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`)
+
+// parseURL reads an upstream's URL. Errors never quote user information, which might hold a key.
+func parseURL(text string) (*Upstream, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, errors.New("not a URL: write it like https://api.openai.com")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, errors.New("must begin with http:// or https://, like https://api.openai.com")
+	case u.User != nil:
+		return nil, errors.New("holds a user or password: an upstream's key goes into keys")
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("holds a query or fragment: only a base path may follow the host")
+	case strings.Contains(u.Path, "//") || strings.Contains(u.Path+"/", "/../") || strings.Contains(u.Path+"/", "/./"):
+		return nil, errors.New("the base path holds an empty segment, . or ..")
+	}
+	host := u.Hostname()
+	if _, err := netip.ParseAddr(host); err != nil && !hostName.MatchString(host) {
+		return nil, fmt.Errorf("%q is neither a host name nor an IP address", host)
+	}
+	port, err := portOf(u)
+	if err != nil {
+		return nil, err
+	}
+	return &Upstream{
+		TLS:      u.Scheme == "https",
+		Host:     host,
+		Port:     port,
+		BasePath: strings.TrimSuffix(u.EscapedPath(), "/"),
+	}, nil
+}
+
+func portOf(u *url.URL) (uint16, error) {
+	if u.Port() == "" {
+		if u.Scheme == "https" {
+			return 443, nil
+		}
+		return 80, nil
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil || port == 0 {
+		return 0, fmt.Errorf("the port %q is not a number from 1 to 65535", u.Port())
+	}
+	return uint16(port), nil
+}
+
+// Authority is the upstream's host, and its port where it is not the scheme's own: what goes into
+// the Host header.
+func (u *Upstream) Authority() string {
+	host := u.Host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if u.TLS && u.Port == 443 || !u.TLS && u.Port == 80 {
+		return host
+	}
+	return host + ":" + strconv.Itoa(int(u.Port))
+}
+
+// URL is the upstream's address as people write it. It holds no key.
+func (u *Upstream) URL() string {
+	scheme := "http://"
+	if u.TLS {
+		scheme = "https://"
+	}
+	return scheme + u.Authority() + u.BasePath
+}
+
+// authorities reads a file of CA certificates and sees that it holds one.
+func (r *resolver) authorities(field, path string) string {
+	content := r.file(field, path)
+	if content != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(content)) {
+		r.problem(field, "%s holds no PEM certificate", path)
+	}
+	return content
+}

@@ -1,0 +1,20 @@
+package config
+
+// What Envoy's filters (package xds) and the gate (package extproc) say to each other about a
+// route, beside [Route.ID].
+const (
+	// RouteHeader is the gRPC metadata that tells the gate a request's route: its ID.
+	RouteHeader = "tollgate-route"
+
+	// AddressAttribute is the request attribute that tells the gate the client's address and port.
+	AddressAttribute = "source.address"
+
+	// MetadataNamespace is where Envoy keeps what the gate says of a request.
+	MetadataNamespace = "tollgate"
+
+	// VerdictKey is the gate's verdict in that namespace: VerdictPass opens Envoy's lock;
+	// VerdictRefuse marks an answer of the gate's own, whose body Envoy leaves as it is.
+	VerdictKey    = "verdict"
+	VerdictPass   = "pass"
+	VerdictRefuse = "refuse"
+)

@@ -1,0 +1,137 @@
+// Package auth decides who may pass and with which key the request goes on.
+//
+// A client shows its key in one of the places that OpenAI-style SDKs use (see [places]). The key is
+// looked up among the clients' by its digest. Then the route's rule says what happens:
+//
+//	             a client's key        another key       no key
+//	required     upstream's key        401               401
+//	passthrough  upstream's key        travels on        travels on
+//	open         upstream's key        upstream's key    upstream's key
+//
+// Where the upstream has no keys of its own, the request goes on without one. In no case does a
+// client's key travel on: not in the place where it was shown, and not in a copy elsewhere.
+package auth
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"tollgate/config"
+	"tollgate/extproc/exchange"
+)
+
+// Keys is an upstream's keys, taking turns. Safe for use by many goroutines.
+type Keys struct {
+	keys []config.Secret
+	next atomic.Uint64
+}
+
+// NewKeys returns a ring of the keys, which may be none.
+func NewKeys(keys []config.Secret) *Keys { return &Keys{keys: keys} }
+
+// Next returns the key whose turn it is; false where the upstream has none.
+func (k *Keys) Next() (config.Secret, bool) {
+	if len(k.keys) == 0 {
+		return config.Secret{}, false
+	}
+	turn := k.next.Add(1) - 1
+	return k.keys[turn%uint64(len(k.keys))], true
+}
+
+// Decision is what Admit says of a request that may pass.
+type Decision struct {
+	Client  *config.Client // nil: not one that the configuration names
+	Changes exchange.Changes
+}
+
+// Admit decides. Its error is an *exchange.Refusal.
+func Admit(c *config.Config, route *config.Route, keys *Keys, request *exchange.Request) (Decision, error) {
+	if !route.ForAll.Permits(request.Address) || !route.IP.Permits(request.Address) {
+		return Decision{}, errAddress
+	}
+	shown := find(request)
+	var client *config.Client
+	for _, credential := range shown {
+		if found, ok := c.Client(credential.key); ok {
+			client = found
+			break
+		}
+	}
+	switch {
+	case client == nil && route.Auth == config.AuthPassthrough:
+		return Decision{}, nil
+	case client == nil && route.Auth == config.AuthRequired && len(shown) == 0:
+		return Decision{}, errNoKey
+	case client == nil && route.Auth == config.AuthRequired:
+		return Decision{}, errUnknownKey
+	}
+	if inQuery(request.Path, shown) {
+		return Decision{}, errKeyInQuery
+	}
+	return Decision{Client: client, Changes: swap(request, shown, route.Upstream.KeyHeader, keys)}, nil
+}
+
+// swap takes every credential and every copy of one out of the request, and puts the upstream's key in.
+func swap(request *exchange.Request, shown []credential, keyHeader string, keys *Keys) exchange.Changes {
+	var changes exchange.Changes
+	for _, h := range request.Headers {
+		if carries(h, shown) {
+			changes.Remove = append(changes.Remove, h.Name)
+		}
+	}
+	key, ok := keys.Next()
+	into := destination(shown, keyHeader)
+	if into == protocols {
+		// The subprotocols of a WebSocket must stay, with the key replaced or taken out.
+		if list := swapProtocol(request.Get(protocols), key, ok); list != "" {
+			changes.Remove = without(changes.Remove, protocols)
+			changes.Set = append(changes.Set, exchange.Header{Name: protocols, Value: list})
+		}
+		return changes
+	}
+	if ok {
+		changes.Remove = without(changes.Remove, into)
+		changes.Set = append(changes.Set, exchange.Header{Name: into, Value: headerValue(into, key)})
+	}
+	return changes
+}
+
+// destination is the header that gets the upstream's key: the configured one, else where the client
+// showed its own, else authorization.
+func destination(shown []credential, configured string) string {
+	switch {
+	case configured != "":
+		return configured
+	case len(shown) > 0:
+		return shown[0].header
+	}
+	return "authorization"
+}
+
+func headerValue(header string, key config.Secret) string {
+	if header == "authorization" {
+		return "Bearer " + key.Reveal()
+	}
+	return key.Reveal()
+}
+
+func without(names []string, name string) []string {
+	var rest []string
+	for _, n := range names {
+		if n != name {
+			rest = append(rest, n)
+		}
+	}
+	return rest
+}
+
+// inQuery tells whether a client's key stands in the path or query, where it would travel on, and
+// into everyone's logs.
+func inQuery(path string, shown []credential) bool {
+	for _, c := range shown {
+		if len(c.key) >= searchable && strings.Contains(path, c.key) {
+			return true
+		}
+	}
+	return false
+}

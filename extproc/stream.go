@@ -1,0 +1,117 @@
+package extproc
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"tollgate/config"
+	"tollgate/extproc/exchange"
+)
+
+// stream is one request's conversation with Envoy. It is the only place that reads and builds
+// Envoy's messages.
+type stream struct {
+	rpc extprocv3.ExternalProcessor_ProcessServer
+}
+
+// head receives the first message: the request's headers, on the route that Envoy chose.
+func (s *stream) head() (routeID string, request *exchange.Request, err error) {
+	message, err := s.rpc.Recv()
+	if err != nil {
+		return "", nil, fmt.Errorf("receiving the request's headers: %w", err)
+	}
+	headers := message.GetRequestHeaders()
+	if headers == nil {
+		return "", nil, errors.New("the first message does not hold the request's headers: Envoy's filter is not configured by this program")
+	}
+	md, _ := metadata.FromIncomingContext(s.rpc.Context())
+	if id := md.Get(config.RouteHeader); len(id) == 1 {
+		routeID = id[0]
+	}
+	return routeID, newRequest(headers.GetHeaders().GetHeaders(), clientAddress(message)), nil
+}
+
+func newRequest(headers []*corev3.HeaderValue, address netip.Addr) *exchange.Request {
+	request := &exchange.Request{Address: address, Headers: make([]exchange.Header, 0, len(headers))}
+	for _, h := range headers {
+		value := string(h.GetRawValue())
+		switch h.GetKey() {
+		case ":method":
+			request.Method = value
+		case ":path":
+			request.Path = value
+		}
+		request.Headers = append(request.Headers, exchange.Header{Name: h.GetKey(), Value: value})
+	}
+	return request
+}
+
+// clientAddress reads the attribute source.address. Where it cannot be read the address is not
+// valid, and rules about addresses refuse it.
+func clientAddress(message *extprocv3.ProcessingRequest) netip.Addr {
+	for _, attributes := range message.GetAttributes() {
+		if value, ok := attributes.GetFields()[config.AddressAttribute]; ok {
+			address, err := netip.ParseAddrPort(value.GetStringValue())
+			if err != nil {
+				return netip.Addr{}
+			}
+			return address.Addr().Unmap()
+		}
+	}
+	return netip.Addr{}
+}
+
+// pass sends the verdict that the request may go on, changed.
+func (s *stream) pass(changes exchange.Changes) error {
+	return s.verdict(config.VerdictPass, &extprocv3.ProcessingResponse{
+		Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: &extprocv3.HeadersResponse{
+			Response: &extprocv3.CommonResponse{HeaderMutation: mutation(changes.Set, changes.Remove)},
+		}},
+	})
+}
+
+// refuse sends an answer of the gate's own.
+func (s *stream) refuse(r *exchange.Refusal) error {
+	headers := append([]exchange.Header{{Name: "content-type", Value: "application/json"}}, r.Headers...)
+	return s.verdict(config.VerdictRefuse, &extprocv3.ProcessingResponse{
+		Response: &extprocv3.ProcessingResponse_ImmediateResponse{ImmediateResponse: &extprocv3.ImmediateResponse{
+			Status:  &typev3.HttpStatus{Code: typev3.StatusCode(r.Status)}, //nolint:gosec // an HTTP status
+			Headers: mutation(headers, nil),
+			Body:    errorBody(r),
+			Details: "tollgate_" + r.Code,
+		}},
+	})
+}
+
+func (s *stream) verdict(verdict string, response *extprocv3.ProcessingResponse) error {
+	response.DynamicMetadata = &structpb.Struct{Fields: map[string]*structpb.Value{
+		config.MetadataNamespace: structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
+			config.VerdictKey: structpb.NewStringValue(verdict),
+		}}),
+	}}
+	if err := s.rpc.Send(response); err != nil {
+		return fmt.Errorf("sending the verdict: %w", err)
+	}
+	return nil
+}
+
+func mutation(set []exchange.Header, remove []string) *extprocv3.HeaderMutation {
+	m := &extprocv3.HeaderMutation{RemoveHeaders: remove}
+	for _, h := range set {
+		m.SetHeaders = append(m.SetHeaders, &corev3.HeaderValueOption{
+			Header:       &corev3.HeaderValue{Key: h.Name, RawValue: []byte(h.Value)},
+			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+		})
+	}
+	return m
+}
+
+// clientLeft tells whether Envoy has given up the request, which is no fault of the gate.
+func (s *stream) clientLeft() bool { return s.rpc.Context().Err() != nil }

@@ -1,0 +1,123 @@
+package xds
+
+import (
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"tollgate/config"
+)
+
+// gateTimeout bounds how long a request waits for the gate's verdict; then it is refused.
+const gateTimeout = 5 * time.Second
+
+const (
+	corsFilter = "envoy.filters.http.cors"
+	gateFilter = "tollgate.gate"
+	lockFilter = "tollgate.lock"
+)
+
+// httpFilters is the filter chain, in the order in which a request meets it. All stand for every
+// route; a route that does not need one says so (see bypass), so that a route that forgets is
+// closed, not open.
+func httpFilters(l *config.Listener) []*hcmv3.HttpFilter {
+	var filters []*hcmv3.HttpFilter
+	if l.CORS {
+		// First, because a browser's preflight carries no key.
+		filters = append(filters, httpFilter(corsFilter, &corsv3.Cors{}))
+	}
+	return append(filters,
+		// Decides whether a request may pass, and gives it the upstream's key. Fails closed.
+		httpFilter(gateFilter, gate()),
+		// Opens only by the gate's word: a gate that ends without a verdict is no gate passed.
+		httpFilter(lockFilter, lock()),
+		// Sends the request to the upstream.
+		httpFilter("envoy.filters.http.router", &routerv3.Router{SuppressEnvoyHeaders: true}),
+	)
+}
+
+func httpFilter(name string, settings proto.Message) *hcmv3.HttpFilter {
+	return &hcmv3.HttpFilter{
+		Name:       name,
+		ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: anyOf(settings)},
+	}
+}
+
+// gate asks `tollgate serve` about the request's headers, and nothing more.
+func gate() *extprocv3.ExternalProcessor {
+	return &extprocv3.ExternalProcessor{
+		GrpcService: &corev3.GrpcService{
+			TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: GateCluster}},
+		},
+		FailureModeAllow: false,
+		StatusOnError:    &typev3.HttpStatus{Code: typev3.StatusCode_ServiceUnavailable},
+		MessageTimeout:   durationpb.New(gateTimeout),
+		ProcessingMode: &extprocv3.ProcessingMode{
+			RequestHeaderMode:   extprocv3.ProcessingMode_SEND,
+			RequestBodyMode:     extprocv3.ProcessingMode_NONE,
+			RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,
+			ResponseHeaderMode:  extprocv3.ProcessingMode_SKIP,
+			ResponseBodyMode:    extprocv3.ProcessingMode_NONE,
+			ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
+		},
+		RequestAttributes: []string{config.AddressAttribute},
+		MetadataOptions: &extprocv3.MetadataOptions{
+			ReceivingNamespaces: &extprocv3.MetadataOptions_MetadataNamespaces{Untyped: []string{config.MetadataNamespace}},
+		},
+		// The gate never changes what a route is chosen by.
+		RouteCacheAction: extprocv3.ExternalProcessor_RETAIN,
+	}
+}
+
+// lock demands the gate's word.
+func lock() *rbacv3.RBAC {
+	return &rbacv3.RBAC{Rules: &rbacconfigv3.RBAC{
+		Action: rbacconfigv3.RBAC_ALLOW,
+		Policies: map[string]*rbacconfigv3.Policy{"passed-the-gate": {
+			Permissions: []*rbacconfigv3.Permission{{Rule: &rbacconfigv3.Permission_SourcedMetadata{
+				SourcedMetadata: &rbacconfigv3.SourcedMetadata{MetadataMatcher: verdict(config.VerdictPass)},
+			}}},
+			Principals: []*rbacconfigv3.Principal{{Identifier: &rbacconfigv3.Principal_Any{Any: true}}},
+		}},
+	}}
+}
+
+// verdict matches what the gate said.
+func verdict(value string) *matcherv3.MetadataMatcher {
+	return &matcherv3.MetadataMatcher{
+		Filter: config.MetadataNamespace,
+		Path:   []*matcherv3.MetadataMatcher_PathSegment{{Segment: &matcherv3.MetadataMatcher_PathSegment_Key{Key: config.VerdictKey}}},
+		Value: &matcherv3.ValueMatcher{MatchPattern: &matcherv3.ValueMatcher_StringMatch{
+			StringMatch: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: value}},
+		}},
+	}
+}
+
+// gated tells the gate, on each stream, which route Envoy chose.
+func gated(route *config.Route) map[string]*anypb.Any {
+	return map[string]*anypb.Any{
+		gateFilter: anyOf(&extprocv3.ExtProcPerRoute{Override: &extprocv3.ExtProcPerRoute_Overrides{
+			Overrides: &extprocv3.ExtProcOverrides{
+				GrpcInitialMetadata: []*corev3.HeaderValue{{Key: config.RouteHeader, Value: route.ID}},
+			},
+		}}),
+	}
+}
+
+// bypass takes gate and lock out of a route.
+func bypass() map[string]*anypb.Any {
+	off := anyOf(&routev3.FilterConfig{Disabled: true})
+	return map[string]*anypb.Any{gateFilter: off, lockFilter: off}
+}

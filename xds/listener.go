@@ -1,0 +1,139 @@
+package xds
+
+import (
+	"net/netip"
+	"time"
+
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"tollgate/config"
+)
+
+// listener is the port that clients connect to.
+func listener(l *config.Listener, certificate string) *listenerv3.Listener {
+	chain := &listenerv3.FilterChain{
+		Filters: []*listenerv3.Filter{{
+			Name:       "envoy.filters.network.http_connection_manager",
+			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: anyOf(connectionManager(l))},
+		}},
+	}
+	if certificate != "" {
+		chain.TransportSocket = &corev3.TransportSocket{
+			Name:       "envoy.transport_sockets.tls",
+			ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: anyOf(downstreamTLS(certificate))},
+		}
+		// A client that connects and says nothing must not stay.
+		chain.TransportSocketConnectTimeout = durationpb.New(10 * time.Second)
+	}
+	return &listenerv3.Listener{
+		Name:                          ListenerName,
+		Address:                       socketAddress(l.Address.Addr().String(), l.Address.Port()),
+		FilterChains:                  []*listenerv3.FilterChain{chain},
+		PerConnectionBufferLimitBytes: wrapperspb.UInt32(bufferLimit),
+	}
+}
+
+// connectionManager is how Envoy speaks HTTP with clients, after its guide for edge proxies, except
+// where streams of hours and uploads of any size must pass.
+func connectionManager(l *config.Listener) *hcmv3.HttpConnectionManager {
+	return &hcmv3.HttpConnectionManager{
+		StatPrefix: ListenerName,
+		CodecType:  hcmv3.HttpConnectionManager_AUTO,
+		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
+			RouteConfigName: RouteName,
+			ConfigSource:    byADS(),
+		}},
+		HttpFilters: httpFilters(l),
+		HttpProtocolOptions: &corev3.Http1ProtocolOptions{
+			EnableTrailers:        true,
+			AcceptHttp_10:         true,
+			DefaultHostForHttp_10: "localhost",
+		},
+		Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
+			MaxConcurrentStreams:        wrapperspb.UInt32(1000),
+			InitialStreamWindowSize:     wrapperspb.UInt32(1 << 20),
+			InitialConnectionWindowSize: wrapperspb.UInt32(16 << 20),
+			AllowConnect:                true, // WebSockets over HTTP/2, RFC 8441
+		},
+		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
+			IdleTimeout:                  durationpb.New(time.Hour),
+			HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_REJECT_REQUEST, // api_key is not api-key
+		},
+		UpgradeConfigs: []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+
+		// Time. Headers must come at once; bodies and answers take as long as something moves.
+		RequestHeadersTimeout: durationpb.New(10 * time.Second),
+		StreamIdleTimeout:     durationpb.New(l.IdleTimeout),
+
+		// Who calls: the connection's address, or the one that the operator's own proxies report.
+		UseRemoteAddress:              wrapperspb.Bool(true),
+		XffNumTrustedHops:             l.TrustedHops,
+		SkipXffAppend:                 true,
+		InternalAddressConfig:         &hcmv3.HttpConnectionManager_InternalAddressConfig{},
+		EarlyHeaderMutationExtensions: []*corev3.TypedExtensionConfig{hopHeaders()},
+
+		// One path, one route: what is not normal is made so before it is matched. An escaped slash
+		// stays: model names hold them (org%2Fmodel), and prefixes never do.
+		NormalizePath:                wrapperspb.Bool(true),
+		MergeSlashes:                 true,
+		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_KEEP_UNCHANGED,
+
+		// Nothing of Envoy's own shows: no server header, no request id, no via.
+		ServerHeaderTransformation: hcmv3.HttpConnectionManager_PASS_THROUGH,
+		GenerateRequestId:          wrapperspb.Bool(false),
+		PreserveExternalRequestId:  true,
+		LocalReplyConfig:           localReplies(),
+	}
+}
+
+// hopHeaders takes away what clients may not tell an upstream: who they and the hops before them
+// are, credentials for proxies, and the headers that steer Envoy.
+func hopHeaders() *corev3.TypedExtensionConfig {
+	mutations := []*mutationv3.HeaderMutation{{
+		Action: &mutationv3.HeaderMutation_RemoveOnMatch_{RemoveOnMatch: &mutationv3.HeaderMutation_RemoveOnMatch{
+			KeyMatcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: "x-envoy-"}},
+		}},
+	}}
+	for _, name := range []string{
+		"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto",
+		"x-real-ip", "proxy-authorization",
+	} {
+		mutations = append(mutations, &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Remove{Remove: name}})
+	}
+	return &corev3.TypedExtensionConfig{
+		Name:        "envoy.http.early_header_mutation.header_mutation",
+		TypedConfig: anyOf(&headermutationv3.HeaderMutation{Mutations: mutations}),
+	}
+}
+
+// downstreamTLS offers HTTP/2 and HTTP/1.1 with the operator's certificate.
+func downstreamTLS(certificate string) *tlsv3.DownstreamTlsContext {
+	return &tlsv3.DownstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{
+		AlpnProtocols:                  []string{"h2", "http/1.1"},
+		TlsParams:                      &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2},
+		TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{sdsSecret(certificate)},
+	}}
+}
+
+// ReadyURL is where a process on Envoy's own machine can ask whether the port answers.
+func ReadyURL(l *config.Listener) string {
+	host, scheme := l.Address.Addr(), "http://"
+	if host.IsUnspecified() {
+		host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		if l.Address.Addr().Is6() {
+			host = netip.IPv6Loopback()
+		}
+	}
+	if l.TLS != nil {
+		scheme = "https://"
+	}
+	return scheme + hostPort(host.String(), l.Address.Port()) + HealthPath
+}

@@ -1,0 +1,72 @@
+package xds
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net"
+	"strconv"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+const (
+	// ListenerName and RouteName are the only listener and route configuration.
+	ListenerName = "clients"
+	RouteName    = "routes"
+
+	// GateCluster is the cluster of the bootstrap that leads to `tollgate serve`.
+	GateCluster = "tollgate"
+)
+
+// nameOf names a resource after its own whole content, so that a change makes a new one: NAME@HASH.
+func nameOf(name string, content ...proto.Message) string {
+	return name + "@" + hashOf(content...)
+}
+
+// hashOf is 12 hex digits of the SHA-256 over the messages' deterministic encoding.
+func hashOf(content ...proto.Message) string {
+	digest := sha256.New()
+	for _, m := range content {
+		digest.Write(encode(m))
+	}
+	return hex.EncodeToString(digest.Sum(nil)[:6])
+}
+
+// encode cannot fail on messages that this package builds: they hold valid UTF-8 and no required fields.
+func encode(m proto.Message) []byte {
+	wire, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		panic("bug: a resource that cannot be encoded: " + err.Error())
+	}
+	return wire
+}
+
+// anyOf packs a message. Deterministic, so that equal content has equal hashes.
+func anyOf(m proto.Message) *anypb.Any {
+	return &anypb.Any{
+		TypeUrl: "type.googleapis.com/" + string(m.ProtoReflect().Descriptor().FullName()),
+		Value:   encode(m),
+	}
+}
+
+func socketAddress(host string, port uint16) *corev3.Address {
+	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
+		Address:       host,
+		PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(port)},
+	}}}
+}
+
+// hostPort joins for people; IPv6 addresses get their brackets.
+func hostPort(host string, port uint16) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
+// byADS says that a resource comes on the same stream as all others.
+func byADS() *corev3.ConfigSource {
+	return &corev3.ConfigSource{
+		ResourceApiVersion:    corev3.ApiVersion_V3,
+		ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
+	}
+}

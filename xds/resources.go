@@ -1,0 +1,73 @@
+package xds
+
+import (
+	"fmt"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+
+	"tollgate/config"
+)
+
+// Resources is all of Envoy's configuration that xDS carries.
+type Resources struct {
+	Listeners []*listenerv3.Listener
+	Routes    []*routev3.RouteConfiguration
+	Clusters  []*clusterv3.Cluster
+	Endpoints []*endpointv3.ClusterLoadAssignment
+	Secrets   []*tlsv3.Secret
+}
+
+// Build makes Envoy's configuration. systemCA is the PEM bundle for upstreams that name no
+// authorities of their own (see [SystemCA]); it may be empty where no upstream needs it.
+func Build(c *config.Config, systemCA string) (*Resources, error) {
+	r := &Resources{}
+	clusters := map[*config.Upstream]upstreamClusters{}
+	for _, u := range c.Upstreams {
+		authorities, err := r.authorities(u, systemCA)
+		if err != nil {
+			return nil, err
+		}
+		clusters[u] = r.addClusters(u, authorities)
+	}
+	certificate := r.certificate(c.Listener.TLS)
+	r.Listeners = append(r.Listeners, listener(&c.Listener, certificate))
+	r.Routes = append(r.Routes, routeConfiguration(c, clusters))
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("building Envoy's configuration: %w", err)
+	}
+	return r, nil
+}
+
+// upstreamClusters names the clusters of one upstream.
+type upstreamClusters struct {
+	http      string
+	webSocket string // the same service by HTTP/1.1 only; equal to http where that is so already
+}
+
+// addClusters adds what an upstream needs: its cluster, the one for WebSockets, their endpoints.
+func (r *Resources) addClusters(u *config.Upstream, authorities string) upstreamClusters {
+	names := upstreamClusters{http: r.addCluster(u, authorities, u.TLS)}
+	names.webSocket = names.http
+	if u.TLS {
+		names.webSocket = r.addCluster(u, authorities, false)
+	}
+	return names
+}
+
+func (r *Resources) addCluster(u *config.Upstream, authorities string, http2 bool) string {
+	c := cluster(u, authorities, http2)
+	for _, existing := range r.Clusters {
+		if existing.GetName() == c.GetName() {
+			return c.GetName()
+		}
+	}
+	r.Clusters = append(r.Clusters, c)
+	if c.GetType() == clusterv3.Cluster_EDS {
+		r.Endpoints = append(r.Endpoints, endpoints(c.GetName(), u))
+	}
+	return c.GetName()
+}

@@ -1,0 +1,168 @@
+package xds
+
+import (
+	"regexp"
+	"slices"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"tollgate/config"
+)
+
+// HealthPath answers 200 on the clients' port, to everyone.
+const HealthPath = "/healthz"
+
+// routeConfiguration is where each path leads: /healthz, then the routes, the longest prefix first,
+// then nowhere.
+func routeConfiguration(c *config.Config, clusters map[*config.Upstream]upstreamClusters) *routev3.RouteConfiguration {
+	routes := []*routev3.Route{health()}
+	for _, route := range c.Routes {
+		to := clusters[route.Upstream]
+		if to.webSocket != to.http {
+			routes = append(routes, webSocketRoute(route, to.webSocket))
+		}
+		routes = append(routes, forward(route, to.http))
+	}
+	if len(c.Routes) == 0 || c.Routes[len(c.Routes)-1].Prefix != "/" {
+		routes = append(routes, nowhere())
+	}
+	host := &routev3.VirtualHost{Name: RouteName, Domains: []string{"*"}, Routes: routes}
+	if c.Listener.CORS {
+		host.TypedPerFilterConfig = map[string]*anypb.Any{corsFilter: anyOf(cors(c.Listener.AllowOrigins))}
+	}
+	return &routev3.RouteConfiguration{
+		Name:             RouteName,
+		VirtualHosts:     []*routev3.VirtualHost{host},
+		ValidateClusters: wrapperspb.Bool(true), // a route to nowhere is a NACK, not a 503
+	}
+}
+
+// forward sends what lies below a prefix to a cluster.
+func forward(route *config.Route, cluster string) *routev3.Route {
+	action := &routev3.RouteAction{
+		ClusterSpecifier:     &routev3.RouteAction_Cluster{Cluster: cluster},
+		HostRewriteSpecifier: &routev3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: route.Upstream.Authority()},
+		RegexRewrite:         rewrite(route.Prefix, route.Upstream.BasePath),
+		Timeout:              durationpb.New(0), // an answer takes as long as it moves: see StreamIdleTimeout
+	}
+	r := &routev3.Route{
+		Name:                 route.ID,
+		Match:                match(route.Prefix),
+		Action:               &routev3.Route_Route{Route: action},
+		TypedPerFilterConfig: bypass(),
+	}
+	if route.Needs().Gate {
+		r.TypedPerFilterConfig = gated(route)
+	}
+	if route.ForwardClientAddress {
+		r.RequestHeadersToAdd = clientAddress()
+	}
+	return r
+}
+
+// webSocketRoute is the same for WebSockets, which many servers know by HTTP/1.1 only.
+func webSocketRoute(route *config.Route, cluster string) *routev3.Route {
+	r := forward(route, cluster)
+	r.Match.Headers = []*routev3.HeaderMatcher{{
+		Name: "upgrade",
+		HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: &matcherv3.StringMatcher{
+			MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "websocket"},
+			IgnoreCase:   true,
+		}},
+	}}
+	return r
+}
+
+// match takes whole segments: /v1 is not the prefix of /v1x.
+func match(prefix string) *routev3.RouteMatch {
+	if prefix == "/" {
+		return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}}
+	}
+	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: prefix}}
+}
+
+// rewrite takes the prefix off, puts the base path before what is left, and drops a final slash.
+// The query is not touched.
+func rewrite(prefix, basePath string) *matcherv3.RegexMatchAndSubstitute {
+	if prefix == "/" {
+		prefix = ""
+	}
+	pattern, substitution := "^"+regexp.QuoteMeta(prefix)+"/?(.*?)/?$", `/\1`
+	if basePath != "" {
+		pattern, substitution = "^"+regexp.QuoteMeta(prefix)+"(/.+?)?/?$", basePath+`\1`
+	}
+	return &matcherv3.RegexMatchAndSubstitute{
+		Pattern:      &matcherv3.RegexMatcher{Regex: pattern},
+		Substitution: substitution,
+	}
+}
+
+// clientAddress is what an upstream may learn of the client, if the route says so.
+func clientAddress() []*corev3.HeaderValueOption {
+	return []*corev3.HeaderValueOption{
+		header("x-forwarded-for", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
+		header("x-forwarded-proto", "%REQ(:SCHEME)%"),
+	}
+}
+
+func header(name, value string) *corev3.HeaderValueOption {
+	return &corev3.HeaderValueOption{
+		Header:       &corev3.HeaderValue{Key: name, Value: value},
+		AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+	}
+}
+
+// health answers by Envoy alone, in the seed's words.
+func health() *routev3.Route {
+	r := answer(200, `"OK"`)
+	r.Name = "health"
+	r.Match = &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: HealthPath}}
+	return r
+}
+
+// nowhere catches what no route takes, so that the gate is not asked about it.
+func nowhere() *routev3.Route {
+	r := answer(404, errorBody("no route of this gateway begins like this path: look at the prefixes that its operator configured", "invalid_request_error", "unknown_route"))
+	r.Name = "nowhere"
+	r.Match = match("/")
+	return r
+}
+
+func answer(status uint32, body string) *routev3.Route {
+	return &routev3.Route{
+		Action:               &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: status, Body: inline(body)}},
+		ResponseHeadersToAdd: []*corev3.HeaderValueOption{header("content-type", "application/json")},
+		TypedPerFilterConfig: bypass(),
+	}
+}
+
+// cors lets browsers call from the given origins, all where none is given. The origin is echoed and
+// credentials are allowed, as the original does.
+func cors(origins []string) *corsv3.CorsPolicy {
+	policy := &corsv3.CorsPolicy{
+		AllowMethods:     "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+		AllowHeaders:     "*, authorization, content-type, x-api-key, api-key",
+		ExposeHeaders:    "*",
+		MaxAge:           "600",
+		AllowCredentials: wrapperspb.Bool(len(origins) > 0),
+	}
+	for _, origin := range slices.Compact(slices.Sorted(slices.Values(origins))) {
+		policy.AllowOriginStringMatch = append(policy.AllowOriginStringMatch, exactly(origin))
+	}
+	if len(origins) == 0 {
+		policy.AllowOriginStringMatch = []*matcherv3.StringMatcher{{
+			MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: ".*"}},
+		}}
+	}
+	return policy
+}
+
+func exactly(text string) *matcherv3.StringMatcher {
+	return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: text}}
+}

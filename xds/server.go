@@ -1,0 +1,195 @@
+package xds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+	serverv3 "github.com/envoyproxy/go-control-plane/pkg/server/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+)
+
+const (
+	// acknowledgeWithin is how long an Envoy may take to say that it took a step. One that is
+	// slower is left to catch up: the protocol brings it everything, in order.
+	acknowledgeWithin = 5 * time.Second
+
+	// resolveWithin is how long a new cluster by DNS gets for its first resolution before routes
+	// lead to it: Envoy does not say when it is done.
+	resolveWithin = 500 * time.Millisecond
+
+	// retireAfter is how long clusters stay that no route leads to any more: longer than a request
+	// can be on its way from the route to the cluster (see gateTimeout).
+	retireAfter = 30 * time.Second
+)
+
+// everyEnvoy is the node under which the one snapshot for all Envoys is kept.
+const everyEnvoy = "envoy"
+
+type oneForAll struct{}
+
+func (oneForAll) ID(*corev3.Node) string { return everyEnvoy }
+
+// Server hands Envoys their configuration. Its methods may be called by many goroutines.
+type Server struct {
+	log   *zap.Logger
+	cache cache.SnapshotCache
+	fleet *fleet
+
+	publishing sync.Mutex // one change at a time
+
+	mu       sync.Mutex
+	current  *Resources // what all Envoys should run; nil before the first Publish
+	retiring *Resources // what only older routes use; nil where nothing is
+	version  string     // of current
+	retire   *time.Timer
+}
+
+// NewServer returns a server without a configuration: Envoys that connect wait for the first
+// Publish.
+func NewServer(log *zap.Logger) *Server {
+	return &Server{
+		log:   log,
+		cache: cache.NewSnapshotCache(true, oneForAll{}, log.WithOptions(zap.IncreaseLevel(zap.WarnLevel)).Sugar()),
+		fleet: newFleet(log),
+	}
+}
+
+// Register adds the aggregated discovery service to a gRPC server. ctx ends its streams.
+func (s *Server) Register(ctx context.Context, g *grpc.Server) {
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, serverv3.NewServer(ctx, s.cache, s.fleet.callbacks()))
+}
+
+// Ready tells whether an Envoy runs the configuration that is in force, and which version that is.
+func (s *Server) Ready() (version string, ready bool) {
+	s.mu.Lock()
+	current, version := s.current, s.version
+	s.mu.Unlock()
+	if current == nil {
+		return "", false
+	}
+	wanted, err := current.versions()
+	return version, err == nil && s.fleet.anyRuns(wanted)
+}
+
+// Publish brings the resources to all connected Envoys and returns when they run them, or with a
+// [Rejected] error when one does not take them and all went back to what was in force. See the
+// package's documentation for the steps.
+func (s *Server) Publish(ctx context.Context, next *Resources) error {
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	s.mu.Lock()
+	previous, retiring := s.current, s.retiring
+	s.mu.Unlock()
+
+	if previous == nil {
+		return s.enforce(ctx, next, nil)
+	}
+	leaving := previous.union(retiring).without(next)
+	prepared := &Resources{Listeners: previous.Listeners, Routes: previous.Routes}
+	prepared.addAll(next.union(leaving))
+	err := s.push(ctx, prepared, next.beforeRoutes())
+	if err == nil {
+		s.waitForDNS(ctx, previous.union(retiring), next)
+		err = s.enforce(ctx, next, leaving)
+	}
+	if err != nil {
+		s.rollBack(previous, retiring)
+	}
+	return err
+}
+
+// enforce makes next what is in force, beside what is leaving, and plans the leaving.
+func (s *Server) enforce(ctx context.Context, next, leaving *Resources) error {
+	if err := s.push(ctx, next.union(leaving), next); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current, s.retiring, s.version = next, leaving, next.Version()
+	if s.retire != nil {
+		s.retire.Stop()
+	}
+	s.retire = time.AfterFunc(retireAfter, s.dropRetiring)
+	return nil
+}
+
+// dropRetiring takes away what no route has led to for retireAfter.
+func (s *Server) dropRetiring() {
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retiring = nil
+	if err := s.set(s.current); err != nil {
+		s.log.Error("taking away what no route uses any more", zap.Error(err))
+	}
+}
+
+// rollBack gives the Envoys what was in force before.
+func (s *Server) rollBack(previous, retiring *Resources) {
+	if err := s.set(previous.union(retiring)); err != nil {
+		s.log.Error("going back to the configuration in force", zap.Error(err))
+	}
+}
+
+// push sets the resources and waits until every connected Envoy has acknowledged those awaited, or
+// one has rejected some. An Envoy that says nothing for acknowledgeWithin does not hold up the others.
+func (s *Server) push(ctx context.Context, r, awaited *Resources) error {
+	wanted, err := awaited.versions()
+	if err != nil {
+		return err
+	}
+	s.fleet.forgetRejections()
+	if err := s.set(r); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, acknowledgeWithin)
+	defer cancel()
+	err = s.fleet.await(ctx, wanted)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("an Envoy has not acknowledged its configuration yet; going on without it", zap.Duration("waited", acknowledgeWithin))
+		return nil
+	}
+	return err
+}
+
+func (s *Server) set(r *Resources) error {
+	// The context bounds nothing: watches are answered through buffered channels of their own.
+	if err := s.cache.SetSnapshot(context.Background(), everyEnvoy, r.snapshot()); err != nil {
+		return fmt.Errorf("setting the snapshot: %w", err)
+	}
+	return nil
+}
+
+// waitForDNS lets Envoy resolve the names of clusters that are new.
+func (s *Server) waitForDNS(ctx context.Context, before, next *Resources) {
+	if !next.resolvesMoreThan(before) || s.fleet.empty() {
+		return
+	}
+	timer := time.NewTimer(resolveWithin)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// Rejected is the error of a configuration that an Envoy did not take.
+type Rejected struct {
+	Node string // the Envoy's node id
+	Kind string // Listener, Cluster, ...
+	Why  string // Envoy's own words
+}
+
+// Error says who rejected what, and why.
+func (r *Rejected) Error() string {
+	return fmt.Sprintf("Envoy %q rejects the %s: %s", r.Node, r.Kind, strings.TrimSpace(r.Why))
+}
