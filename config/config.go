@@ -16,6 +16,7 @@ package config
 import (
 	"crypto/sha256"
 	"net/netip"
+	"reflect"
 	"time"
 )
 
@@ -34,8 +35,14 @@ type Config struct {
 	// settings that have no effect.
 	Warnings []string
 
+	// Files are the files that the configuration names: their content is part of it.
+	Files []string
+
 	clients map[Digest]*Client
 }
+
+// Equal tells whether two configurations mean the same.
+func (c *Config) Equal(other *Config) bool { return reflect.DeepEqual(c, other) }
 
 // Client returns the client to whom a forward key belongs. The key is looked up by its SHA-256
 // digest, so the time that a look-up takes tells nothing about the keys that exist.

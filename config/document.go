@@ -47,7 +47,7 @@ func nearest(node *yaml.Node, path string) *yaml.Node {
 }
 
 func childOf(node *yaml.Node, name string) *yaml.Node {
-	switch node = follow(node); node.Kind {
+	switch node = unalias(node); node.Kind {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			if node.Content[i].Value == name {
@@ -62,8 +62,8 @@ func childOf(node *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
-// follow gives what an alias stands for.
-func follow(node *yaml.Node) *yaml.Node {
+// unalias gives what an alias stands for.
+func unalias(node *yaml.Node) *yaml.Node {
 	if node.Kind == yaml.AliasNode {
 		return node.Alias
 	}
@@ -72,7 +72,7 @@ func follow(node *yaml.Node) *yaml.Node {
 
 // unknownFields finds names that the schema does not have, and names given twice.
 func unknownFields(node *yaml.Node, message protoreflect.MessageDescriptor, path string) Problems {
-	node = follow(node)
+	node = unalias(node)
 	if node.Kind != yaml.MappingNode || message.FullName().Parent() == "google.protobuf" {
 		return nil // its kind is the decoder's business
 	}
@@ -90,7 +90,7 @@ func unknownFields(node *yaml.Node, message protoreflect.MessageDescriptor, path
 		case seen[key.Value]:
 			complain("given twice")
 		case field.Message() != nil && field.IsList():
-			for j, item := range follow(value).Content {
+			for j, item := range unalias(value).Content {
 				problems = append(problems, unknownFields(item, field.Message(), fmt.Sprintf("%s[%d]", at, j))...)
 			}
 		case field.Message() != nil:

@@ -279,6 +279,7 @@ func (r *resolver) secret(field, written string) Secret {
 }
 
 func (r *resolver) file(field, path string) string {
+	r.config.Files = append(r.config.Files, path)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		r.problem(field, "cannot be read: %s", err)

@@ -77,8 +77,7 @@ func connectionManager(l *config.Listener) *hcmv3.HttpConnectionManager {
 		UseRemoteAddress:              wrapperspb.Bool(true),
 		XffNumTrustedHops:             l.TrustedHops,
 		SkipXffAppend:                 true,
-		InternalAddressConfig:         &hcmv3.HttpConnectionManager_InternalAddressConfig{},
-		EarlyHeaderMutationExtensions: []*corev3.TypedExtensionConfig{hopHeaders()},
+		EarlyHeaderMutationExtensions: []*corev3.TypedExtensionConfig{noSteering()},
 
 		// One path, one route: what is not normal is made so before it is matched. An escaped slash
 		// stays: model names hold them (org%2Fmodel), and prefixes never do.
@@ -94,23 +93,16 @@ func connectionManager(l *config.Listener) *hcmv3.HttpConnectionManager {
 	}
 }
 
-// hopHeaders takes away what clients may not tell an upstream: who they and the hops before them
-// are, credentials for proxies, and the headers that steer Envoy.
-func hopHeaders() *corev3.TypedExtensionConfig {
-	mutations := []*mutationv3.HeaderMutation{{
-		Action: &mutationv3.HeaderMutation_RemoveOnMatch_{RemoveOnMatch: &mutationv3.HeaderMutation_RemoveOnMatch{
-			KeyMatcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: "x-envoy-"}},
-		}},
-	}}
-	for _, name := range []string{
-		"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto",
-		"x-real-ip", "proxy-authorization",
-	} {
-		mutations = append(mutations, &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Remove{Remove: name}})
-	}
+// noSteering takes away the headers that steer Envoy, before Envoy reads them: retries, timeouts and
+// the like are not the client's to choose.
+func noSteering() *corev3.TypedExtensionConfig {
 	return &corev3.TypedExtensionConfig{
-		Name:        "envoy.http.early_header_mutation.header_mutation",
-		TypedConfig: anyOf(&headermutationv3.HeaderMutation{Mutations: mutations}),
+		Name: "envoy.http.early_header_mutation.header_mutation",
+		TypedConfig: anyOf(&headermutationv3.HeaderMutation{Mutations: []*mutationv3.HeaderMutation{{
+			Action: &mutationv3.HeaderMutation_RemoveOnMatch_{RemoveOnMatch: &mutationv3.HeaderMutation_RemoveOnMatch{
+				KeyMatcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: "x-envoy-"}},
+			}},
+		}}}),
 	}
 }
 

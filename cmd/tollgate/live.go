@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"tollgate/config"
+	"tollgate/extproc"
+	"tollgate/xds"
+)
+
+// live is the configuration in force and the way to a new one. A change is whole or it is not: the
+// file is loaded, resolved, built and checked, the gate learns of it, Envoy takes it; where any
+// step fails, what was in force before stays so, and it is said.
+type live struct {
+	log     *zap.Logger
+	source  *source
+	gate    *extproc.Gate
+	control *xds.Server
+
+	mu      sync.Mutex
+	current *config.Config
+}
+
+// apply brings a configuration into force.
+func (l *live) apply(ctx context.Context, next *config.Config) error {
+	resources, err := build(next)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// The gate first: it knows the routes of both, so whatever Envoy chooses, old or new, it can judge.
+	l.gate.Configure(next)
+	if err := l.control.Publish(ctx, resources); err != nil {
+		if l.current != nil {
+			l.gate.Configure(l.current)
+		}
+		return fmt.Errorf("bringing the configuration into force: %w", err)
+	}
+	l.current = next
+	return nil
+}
+
+// build makes Envoy's configuration.
+func build(c *config.Config) (*xds.Resources, error) {
+	var authorities string
+	for _, u := range c.Upstreams {
+		if u.TLS && u.CA == "" {
+			bundle, err := xds.SystemCA()
+			if err != nil {
+				return nil, err //nolint:wrapcheck // it is a sentence of its own
+			}
+			authorities = bundle
+			break
+		}
+	}
+	return xds.Build(c, authorities) //nolint:wrapcheck // it says what was being done
+}
+
+// follow applies every change of the files and every SIGHUP until ctx ends.
+func (l *live) follow(ctx context.Context) error {
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	defer signal.Stop(reload)
+	changed := make(chan struct{}, 1)
+	stop := l.watch(ctx, changed)
+	defer func() { stop() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-reload:
+		case <-changed:
+		}
+		if l.reload(ctx) {
+			before := stop
+			stop = l.watch(ctx, changed) // it may name other files
+			before()
+		}
+	}
+}
+
+// watch sends to changed whenever one of the configuration's files may have changed, and once at
+// the beginning, for what changed before the watch stood. It returns what ends it.
+func (l *live) watch(ctx context.Context, changed chan<- struct{}) context.CancelFunc {
+	ctx, cancel := context.WithCancel(ctx)
+	notify := func() {
+		select {
+		case changed <- struct{}{}:
+		default: // one is waiting already
+		}
+	}
+	if err := config.Watch(ctx, l.source.files(l.inForce()), notify); err != nil {
+		l.log.Warn("changes of the configuration are not noticed by themselves: send SIGHUP", zap.Error(err))
+	}
+	notify()
+	return cancel
+}
+
+func (l *live) inForce() *config.Config {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current
+}
+
+// reload reads the configuration again and applies it if it differs. It tells whether it did.
+func (l *live) reload(ctx context.Context) bool {
+	current := l.inForce()
+	next, err := l.source.load()
+	if err == nil && next.Equal(current) {
+		return false
+	}
+	begin := time.Now()
+	if err == nil {
+		err = l.apply(ctx, next)
+	}
+	if err != nil {
+		l.log.Error("the new configuration is not used; the last good one stays in force", zap.Error(err))
+		return false
+	}
+	l.log.Info("a new configuration is in force", zap.String("from", next.Source), zap.Duration("took", time.Since(begin)))
+	if next.Admin != current.Admin {
+		l.log.Warn("admin.address changes at the next start only")
+	}
+	for _, warning := range next.Warnings {
+		l.log.Warn(warning)
+	}
+	return true
+}
+
+// ready answers /readyz: 200 when an Envoy runs the configuration in force and, where it is on this
+// machine, its port answers.
+func (l *live) ready(localEnvoy bool) http.HandlerFunc {
+	// Whether the port answers is the question, not whose certificate it shows.
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
+	}}
+	return func(w http.ResponseWriter, r *http.Request) {
+		version, ready := l.control.Ready()
+		err := error(nil)
+		if !ready {
+			err = errors.New("no Envoy runs the configuration in force")
+		} else if localEnvoy {
+			err = answers(r.Context(), client, xds.ReadyURL(&l.inForce().Listener))
+		}
+		if err != nil {
+			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ready: version "+version)
+	}
+}
+
+func answers(ctx context.Context, client *http.Client, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return fmt.Errorf("asking the clients' port: %w", err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("asking the clients' port: %w", err)
+	}
+	return response.Body.Close() //nolint:wrapcheck // nothing was asked of the body
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"tollgate/config"
+)
+
+const (
+	defaultConfig = "tollgate.yaml"
+	defaultEnv    = ".env"
+)
+
+// source is where the configuration comes from, and what the command line says over it.
+type source struct {
+	config string // path of a tollgate.yaml; empty: the one in the working directory, if there is one
+	env    string // path of a .env, for where there is no tollgate.yaml
+	port   uint16 // over the listener's; 0: as configured
+}
+
+func (s *source) addFlags(flags *pflag.FlagSet) {
+	flags.StringVarP(&s.config, "config", "c", "", "the `file` to read (default tollgate.yaml, if there is one)")
+	flags.StringVar(&s.env, "env", defaultEnv, "OpenAI-Forward's `file` of variables, read where there is no tollgate.yaml")
+	flags.Uint16Var(&s.port, "port", 0, "the `port` for clients, over what the configuration says")
+}
+
+// path gives the tollgate.yaml to read; empty where the environment is the source.
+func (s *source) path() (string, error) {
+	if s.config != "" {
+		return s.config, nil
+	}
+	_, err := os.Stat(defaultConfig)
+	switch {
+	case err == nil:
+		return defaultConfig, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	}
+	return "", fmt.Errorf("looking for %s: %w", defaultConfig, err)
+}
+
+// load reads the configuration.
+func (s *source) load() (*config.Config, error) {
+	path, err := s.path()
+	if err != nil {
+		return nil, err
+	}
+	var c *config.Config
+	if path != "" {
+		c, err = config.Load(path, os.LookupEnv)
+	} else {
+		c, err = config.LoadEnv(s.env, os.LookupEnv)
+	}
+	var problems config.Problems
+	switch {
+	case errors.As(err, &problems):
+		return nil, fmt.Errorf("the configuration cannot be used:\n%w", indent(problems))
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, withHint(err, "name the file by --config, or start where tollgate.yaml is")
+	case err != nil:
+		return nil, err //nolint:wrapcheck // it says what was being read
+	}
+	if s.port != 0 {
+		c.Listener.Address = netip.AddrPortFrom(c.Listener.Address.Addr(), s.port)
+	}
+	return c, nil
+}
+
+// files lists what to watch: the configuration and the files that it names.
+func (s *source) files(c *config.Config) []string {
+	path, err := s.path()
+	if err != nil || path == "" {
+		path = s.env
+	}
+	return append([]string{path}, c.Files...)
+}
+
+// args hands the source on to a child process.
+func (s *source) args() []string {
+	args := []string{"--env", s.env}
+	if s.config != "" {
+		args = append(args, "--config", s.config)
+	}
+	if s.port != 0 {
+		args = append(args, "--port", fmt.Sprint(s.port))
+	}
+	return args
+}

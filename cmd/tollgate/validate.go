@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func validateCommand() *cobra.Command {
+	var from source
+	cmd := &cobra.Command{
+		Use:   "validate [FILE]",
+		Short: "Check a configuration: what is wrong, where, and what would be right",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				from.config = args[0]
+			}
+			c, err := from.load()
+			if err != nil {
+				return err
+			}
+			if _, err := build(c); err != nil {
+				return err
+			}
+			for _, warning := range c.Warnings {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning: "+warning)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid: %d routes, %d upstreams, %d clients\n",
+				c.Source, len(c.Routes), len(c.Upstreams), len(c.Clients))
+			return nil
+		},
+	}
+	from.addFlags(cmd.Flags())
+	return cmd
+}
