@@ -1,8 +1,6 @@
 package xds
 
 import (
-	"encoding/json"
-
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -24,19 +22,19 @@ func localReplies() *hcmv3.LocalReplyConfig {
 				},
 			}}),
 			asIs(statusFilter(accesslogv3.ComparisonFilter_LE, 399)),
+			flagged("the upstream cannot be reached", "upstream_unreachable", 503, "UF", "UH", "NC", "DF"),
+			flagged("the upstream broke the connection before it answered", "upstream_reset", 503, "UC", "UR", "LR", "URX", "UPE"),
+			flagged("there was no answer in time", "timeout", 504, "UT", "SI", "DT"),
+			flagged("this gateway is overloaded; try again", "overloaded", 503, "OM", "UO"),
+			reply(403, "the gate ended without a verdict, so the request was refused", "server_error", "gate_without_verdict"),
 			reply(404, "no route of this gateway begins like this path", "invalid_request_error", "unknown_route"),
-			reply(403, "the gate gave no verdict, so the request was refused", "server_error", "no_verdict"),
 			reply(413, "the request is larger than this gateway takes", "invalid_request_error", "request_too_large"),
 			reply(429, "too many requests for this gateway", "rate_limit_error", "rate_limit_exceeded"),
 			reply(431, "the request's headers are larger than this gateway takes", "invalid_request_error", "headers_too_large"),
-			flagged("the gate did not answer, so the request was refused; try again", "gate_unavailable", 503, "UAEX"),
-			flagged("the upstream cannot be reached", "upstream_unreachable", 503, "UF", "UH", "UR", "NC", "DF"),
-			flagged("the upstream closed the connection before it answered", "upstream_reset", 503, "UC", "LR", "URX", "UPE"),
-			flagged("the upstream did not answer in time", "upstream_timeout", 504, "UT", "SI", "DT"),
-			reply(503, "the service is not available; try again", "server_error", "unavailable"),
-			reply(504, "there was no answer in time", "server_error", "timeout"),
+			retryable(reply(503, "the gate cannot be asked now, so the request was refused; try again", "server_error", "gate_unavailable")),
+			retryable(reply(504, "the gate did not answer in time, so the request was refused; try again", "server_error", "gate_timeout")),
 		},
-		BodyFormat: errorFormat("the request could not be handled", "invalid_request_error", "bad_request"),
+		BodyFormat: errorFormat("the request could not be handled (%RESPONSE_CODE_DETAILS%)", "invalid_request_error", "bad_request"),
 	}
 }
 
@@ -59,6 +57,12 @@ func reply(status uint32, message, kind, code string) *hcmv3.ResponseMapper {
 	}
 }
 
+// retryable tells clients when to come back, in seconds.
+func retryable(m *hcmv3.ResponseMapper) *hcmv3.ResponseMapper {
+	m.HeadersToAdd = append(m.HeadersToAdd, header("retry-after", "1"))
+	return m
+}
+
 // flagged words the answer to one of Envoy's response flags, and sets the status that it means.
 func flagged(message, code string, status uint32, flags ...string) *hcmv3.ResponseMapper {
 	return &hcmv3.ResponseMapper{
@@ -66,7 +70,7 @@ func flagged(message, code string, status uint32, flags ...string) *hcmv3.Respon
 			ResponseFlagFilter: &accesslogv3.ResponseFlagFilter{Flags: flags},
 		}},
 		StatusCode:         wrapperspb.UInt32(status),
-		BodyFormatOverride: errorFormat(message, "server_error", code),
+		BodyFormatOverride: errorFormat(message+" (%RESPONSE_FLAGS%)", "server_error", code),
 	}
 }
 
@@ -79,30 +83,18 @@ func statusFilter(op accesslogv3.ComparisonFilter_Op, status uint32) *accesslogv
 	}}
 }
 
-// errorFormat is an error of Envoy's own in OpenAI's shape; Envoy adds its reason for operators.
+// errorFormat is an error of Envoy's own in OpenAI's shape. It says nothing of addresses and paths:
+// Envoy's details are for the operator.
 func errorFormat(message, kind, code string) *corev3.SubstitutionFormatString {
 	return &corev3.SubstitutionFormatString{
 		ContentType: "application/json",
 		Format: &corev3.SubstitutionFormatString_JsonFormat{JsonFormat: &structpb.Struct{Fields: map[string]*structpb.Value{
 			"error": structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
-				"message": structpb.NewStringValue("Envoy: " + message + " (%RESPONSE_CODE_DETAILS%)"),
+				"message": structpb.NewStringValue("Envoy: " + message),
 				"type":    structpb.NewStringValue(kind),
 				"param":   structpb.NewNullValue(),
 				"code":    structpb.NewStringValue(code),
 			}}),
 		}}},
 	}
-}
-
-// errorBody is the same as fixed text.
-func errorBody(message, kind, code string) string {
-	type openAIError struct {
-		Message string  `json:"message"`
-		Type    string  `json:"type"`
-		Param   *string `json:"param"`
-		Code    string  `json:"code"`
-	}
-	// Strings and a nil pointer: encoding cannot fail.
-	body, _ := json.Marshal(map[string]openAIError{"error": {Message: "Envoy: " + message, Type: kind, Code: code}})
-	return string(body)
 }

@@ -133,24 +133,21 @@ func header(name, value string) *corev3.HeaderValueOption {
 
 // health answers by Envoy alone, in the seed's words.
 func health() *routev3.Route {
-	r := answer(200, `"OK"`)
-	r.Name = "health"
-	r.Match = &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: HealthPath}}
+	r := answer("health", &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: HealthPath}}, 200)
+	r.GetDirectResponse().Body = inline(`"OK"`)
+	r.ResponseHeadersToAdd = []*corev3.HeaderValueOption{header("content-type", "application/json")}
 	return r
 }
 
-// nowhere catches what no route takes, so that the gate is not asked about it.
-func nowhere() *routev3.Route {
-	r := answer(404, errorBody("no route of this gateway begins like this path: look at the prefixes that its operator configured", "invalid_request_error", "unknown_route"))
-	r.Name = "nowhere"
-	r.Match = match("/")
-	return r
-}
+// nowhere catches what no route takes, so that the gate is not asked about it. localReplies words it.
+func nowhere() *routev3.Route { return answer("nowhere", match("/"), 404) }
 
-func answer(status uint32, body string) *routev3.Route {
+// answer is a route on which Envoy itself answers everyone.
+func answer(name string, match *routev3.RouteMatch, status uint32) *routev3.Route {
 	return &routev3.Route{
-		Action:               &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: status, Body: inline(body)}},
-		ResponseHeadersToAdd: []*corev3.HeaderValueOption{header("content-type", "application/json")},
+		Name:                 name,
+		Match:                match,
+		Action:               &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: status}},
 		TypedPerFilterConfig: bypass(),
 	}
 }

@@ -13,7 +13,6 @@
 package auth
 
 import (
-	"strings"
 	"sync/atomic"
 
 	"tollgate/config"
@@ -74,23 +73,22 @@ func Admit(c *config.Config, route *config.Route, keys *Keys, request *exchange.
 // swap takes every credential and every copy of one out of the request, and puts the upstream's key in.
 func swap(request *exchange.Request, shown []credential, keyHeader string, keys *Keys) exchange.Changes {
 	var changes exchange.Changes
+	key, hasKey := keys.Next()
+	into := destination(shown, keyHeader)
 	for _, h := range request.Headers {
-		if carries(h, shown) {
+		if h.Name != protocols && carries(h, shown) && (h.Name != into || !hasKey) {
 			changes.Remove = append(changes.Remove, h.Name)
 		}
 	}
-	key, ok := keys.Next()
-	into := destination(shown, keyHeader)
-	if into == protocols {
-		// The subprotocols of a WebSocket must stay, with the key replaced or taken out.
-		if list := swapProtocol(request.Get(protocols), key, ok); list != "" {
-			changes.Remove = without(changes.Remove, protocols)
+	if offered := subprotocols(request); len(offered) > 0 {
+		// Those that are no key must stay.
+		if list := swapProtocol(offered, shown, key, hasKey && into == protocols); list != "" {
 			changes.Set = append(changes.Set, exchange.Header{Name: protocols, Value: list})
+		} else {
+			changes.Remove = append(changes.Remove, protocols)
 		}
-		return changes
 	}
-	if ok {
-		changes.Remove = without(changes.Remove, into)
+	if hasKey && into != protocols {
 		changes.Set = append(changes.Set, exchange.Header{Name: into, Value: headerValue(into, key)})
 	}
 	return changes
@@ -115,23 +113,8 @@ func headerValue(header string, key config.Secret) string {
 	return key.Reveal()
 }
 
-func without(names []string, name string) []string {
-	var rest []string
-	for _, n := range names {
-		if n != name {
-			rest = append(rest, n)
-		}
-	}
-	return rest
-}
-
 // inQuery tells whether a client's key stands in the path or query, where it would travel on, and
 // into everyone's logs.
 func inQuery(path string, shown []credential) bool {
-	for _, c := range shown {
-		if len(c.key) >= searchable && strings.Contains(path, c.key) {
-			return true
-		}
-	}
-	return false
+	return copies(path, shown)
 }

@@ -45,8 +45,8 @@ func find(request *exchange.Request) []credential {
 			}
 		}
 	}
-	for protocol := range strings.SplitSeq(request.Get(protocols), ",") {
-		if key, ok := strings.CutPrefix(strings.TrimSpace(protocol), keyProtocol); ok && key != "" {
+	for _, protocol := range subprotocols(request) {
+		if key, ok := strings.CutPrefix(protocol, keyProtocol); ok && key != "" {
 			shown = append(shown, credential{protocols, key})
 		}
 	}
@@ -63,23 +63,44 @@ func carries(h exchange.Header, shown []credential) bool {
 			return true
 		}
 	}
+	return copies(h.Value, shown)
+}
+
+// copies tells whether a value is, or holds, one of the keys that were shown.
+func copies(value string, shown []credential) bool {
 	for _, c := range shown {
-		if h.Value == c.key || len(c.key) >= searchable && strings.Contains(h.Value, c.key) {
+		if value == c.key || len(c.key) >= searchable && strings.Contains(value, c.key) {
 			return true
 		}
 	}
 	return false
 }
 
-// swapProtocol replaces the key among a WebSocket's subprotocols, or takes it out.
-func swapProtocol(list string, key config.Secret, ok bool) string {
+// subprotocols lists what a WebSocket's client offers.
+func subprotocols(request *exchange.Request) []string {
+	var list []string
+	for _, h := range request.Headers {
+		if h.Name != protocols {
+			continue
+		}
+		for protocol := range strings.SplitSeq(h.Value, ",") {
+			list = append(list, strings.TrimSpace(protocol))
+		}
+	}
+	return list
+}
+
+// swapProtocol replaces the key among the subprotocols where ok, else takes it out.
+func swapProtocol(offered []string, shown []credential, key config.Secret, ok bool) string {
 	var kept []string
-	for protocol := range strings.SplitSeq(list, ",") {
-		protocol = strings.TrimSpace(protocol)
-		if !strings.HasPrefix(protocol, keyProtocol) {
+	for _, protocol := range offered {
+		switch {
+		case strings.HasPrefix(protocol, keyProtocol):
+			if ok {
+				kept = append(kept, keyProtocol+key.Reveal())
+			}
+		case !copies(protocol, shown):
 			kept = append(kept, protocol)
-		} else if ok {
-			kept = append(kept, keyProtocol+key.Reveal())
 		}
 	}
 	return strings.Join(kept, ", ")
