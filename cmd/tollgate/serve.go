@@ -157,4 +157,3 @@ func serveAdmin(ctx context.Context, listener net.Listener, ready http.HandlerFu
 	}
 	return nil
 }
-

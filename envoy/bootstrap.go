@@ -1,0 +1,86 @@
+// Package envoy starts Envoy: the configuration that it begins with, and the process.
+package envoy
+
+import (
+	"bytes"
+	"cmp"
+	_ "embed" // for the template
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"text/template"
+)
+
+//go:embed bootstrap.tmpl
+var bootstrapTemplate string
+
+// Bootstrap says how Envoy finds Tollgate, and its limits. The zero value is completed by defaults.
+type Bootstrap struct {
+	// Gate is where `tollgate serve` listens: unix:///PATH or HOST:PORT.
+	// Default: unix:///run/tollgate/tollgate.sock.
+	Gate string
+
+	// Admin is where Envoy's administration listens: unix:///PATH (mode 0600) or IP:PORT.
+	// Default: 127.0.0.1:9901.
+	Admin string
+
+	// NodeID is what Tollgate's logs call this Envoy. Default: envoy.
+	NodeID string
+
+	// MaxHeapBytes is the memory at which Envoy begins to defend itself. Default: 2 GiB.
+	MaxHeapBytes uint64
+
+	// MaxConnections is how many clients may be connected. Default: 50,000.
+	MaxConnections uint64
+}
+
+// YAML renders the bootstrap, with comments.
+func (b Bootstrap) YAML() ([]byte, error) {
+	gate, gateType, err := address(cmp.Or(b.Gate, "unix:///run/tollgate/tollgate.sock"))
+	if err != nil {
+		return nil, fmt.Errorf("where tollgate listens: %w", err)
+	}
+	admin, adminType, err := address(cmp.Or(b.Admin, "127.0.0.1:9901"))
+	if err != nil {
+		return nil, fmt.Errorf("where Envoy's administration listens: %w", err)
+	}
+	if adminType != "STATIC" {
+		return nil, fmt.Errorf("where Envoy's administration listens: %q is a name: write IP:PORT", b.Admin)
+	}
+	var out bytes.Buffer
+	err = template.Must(template.New("bootstrap").Parse(bootstrapTemplate)).Execute(&out, map[string]any{
+		"NodeID":         strconv.Quote(cmp.Or(b.NodeID, "envoy")),
+		"GateType":       gateType,
+		"GateAddress":    gate,
+		"AdminAddress":   admin,
+		"MaxHeapBytes":   cmp.Or(b.MaxHeapBytes, 2<<30),
+		"MaxConnections": cmp.Or(b.MaxConnections, 50_000),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("rendering the bootstrap: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// address gives Envoy's form of an address, and the type of cluster that can hold it: a name needs
+// DNS.
+func address(written string) (yaml, clusterType string, err error) {
+	if path, ok := strings.CutPrefix(written, "unix://"); ok {
+		return fmt.Sprintf("pipe: {path: %q, mode: 0600}", path), "STATIC", nil
+	}
+	host, port, err := net.SplitHostPort(written)
+	if err != nil {
+		return "", "", fmt.Errorf("%q is neither unix:///PATH nor HOST:PORT", written)
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || host == "" {
+		return "", "", fmt.Errorf("%q is neither unix:///PATH nor HOST:PORT", written)
+	}
+	clusterType = "STRICT_DNS"
+	if _, err := netip.ParseAddr(host); err == nil {
+		clusterType = "STATIC"
+	}
+	return fmt.Sprintf("socket_address: {address: %q, port_value: %d}", host, number), clusterType, nil
+}
