@@ -1,0 +1,243 @@
+package extproc_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/encoding/prototext"
+
+	"tollgate/config"
+	"tollgate/extproc"
+)
+
+const (
+	client = "fk-sentinel-0123456789" // the key in the recording
+	real   = "sk-real-0123456789"
+)
+
+// head is what a real Envoy sent first: see TestHead in package xds.
+func head(tb testing.TB) *extprocv3.ProcessingRequest {
+	tb.Helper()
+	text, err := os.ReadFile("testdata/head.txtpb")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	message := &extprocv3.ProcessingRequest{}
+	if err := prototext.Unmarshal(text, message); err != nil {
+		tb.Fatal(err)
+	}
+	return message
+}
+
+func parse(tb testing.TB, yaml string) *config.Config {
+	tb.Helper()
+	c, err := config.Parse("test.yaml", []byte(yaml), func(string) (string, bool) { return "", false })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+func configured(tb testing.TB, log *zap.Logger) (*extproc.Gate, *config.Config) {
+	tb.Helper()
+	c := parse(tb, "clients: [{name: alice, keys: ["+client+"]}]\n"+
+		"upstreams: [{name: up, url: http://192.0.2.1, keys: ["+real+"]}]\n"+
+		"routes: [{prefix: /, upstream: up}]\n")
+	gate := extproc.NewGate(log)
+	gate.Configure(c)
+	return gate, c
+}
+
+// ask opens a stream on the route, sends the message, and returns the answer and how the stream ended.
+func ask(t *testing.T, gate *extproc.Gate, route string, message *extprocv3.ProcessingRequest) (*extprocv3.ProcessingResponse, error) {
+	t.Helper()
+	listener := bufconn.Listen(1 << 16)
+	server := grpc.NewServer()
+	extprocv3.RegisterExternalProcessorServer(server, gate)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	connection, err := grpc.NewClient("passthrough:gate", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = connection.Close() })
+	ctx := metadata.AppendToOutgoingContext(t.Context(), config.RouteHeader, route)
+	stream, err := extprocv3.NewExternalProcessorClient(connection).Process(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Send(message); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := stream.Recv()
+	if err != nil {
+		return nil, err
+	}
+	_, err = stream.Recv()
+	return answer, err
+}
+
+func verdict(answer *extprocv3.ProcessingResponse) string {
+	return answer.GetDynamicMetadata().GetFields()[config.MetadataNamespace].GetStructValue().
+		GetFields()[config.VerdictKey].GetStringValue()
+}
+
+func TestPass(t *testing.T) {
+	t.Parallel()
+	gate, c := configured(t, zap.NewNop())
+	answer, err := ask(t, gate, c.Routes[0].ID, head(t))
+	if !errors.Is(err, io.EOF) {
+		t.Errorf("the stream ended with %v, want a clean end", err)
+	}
+	if verdict(answer) != config.VerdictPass {
+		t.Errorf("the verdict is %q", verdict(answer))
+	}
+	set := answer.GetRequestHeaders().GetResponse().GetHeaderMutation().GetSetHeaders()
+	if len(set) != 1 || set[0].GetHeader().GetKey() != "authorization" || string(set[0].GetHeader().GetRawValue()) != "Bearer "+real {
+		t.Errorf("the headers set are %v", set)
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	t.Parallel()
+	gate, c := configured(t, zap.NewNop())
+	message := head(t)
+	for _, h := range message.GetRequestHeaders().GetHeaders().GetHeaders() {
+		if h.GetKey() == "authorization" {
+			h.RawValue = []byte("Bearer another")
+		}
+	}
+	answer, err := ask(t, gate, c.Routes[0].ID, message)
+	if !errors.Is(err, io.EOF) {
+		t.Errorf("the stream ended with %v, want a clean end", err)
+	}
+	immediate := answer.GetImmediateResponse()
+	var body struct {
+		Error struct {
+			Message, Type, Code string
+			Param               *string
+		}
+	}
+	if err := json.Unmarshal(immediate.GetBody(), &body); err != nil {
+		t.Fatal(err)
+	}
+	if immediate.GetStatus().GetCode() != 401 || body.Error.Code != "invalid_api_key" || body.Error.Message == "" || body.Error.Type != "invalid_request_error" {
+		t.Errorf("refused with %v %+v", immediate.GetStatus(), body)
+	}
+	if verdict(answer) != config.VerdictRefuse {
+		t.Errorf("the verdict is %q", verdict(answer))
+	}
+}
+
+// TestFailures: what the gate cannot judge ends in an error, never in a clean end, and what is
+// logged holds no key.
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	core, logged := observer.New(zapcore.DebugLevel)
+	gate, c := configured(t, zap.New(core))
+	for name, attempt := range map[string]func() error{
+		"an unknown route": func() error { _, err := ask(t, gate, "/@0", head(t)); return err },
+		"no route":         func() error { _, err := ask(t, gate, "", head(t)); return err },
+		"not a head": func() error {
+			_, err := ask(t, gate, c.Routes[0].ID, &extprocv3.ProcessingRequest{Request: &extprocv3.ProcessingRequest_RequestBody{RequestBody: &extprocv3.HttpBody{}}})
+			return err
+		},
+		"not configured": func() error { _, err := ask(t, extproc.NewGate(zap.New(core)), c.Routes[0].ID, head(t)); return err },
+		"a panic": func() error {
+			broken, _ := configured(t, zap.New(core))
+			broken.Configure(&config.Config{Routes: []*config.Route{{ID: "broken"}}}) // a route without an upstream
+			_, err := ask(t, broken, "broken", head(t))
+			return err
+		},
+	} {
+		if err := attempt(); status.Code(err) != codes.Internal {
+			t.Errorf("%s: the stream ended with %v, want an internal error", name, err)
+		}
+	}
+	for _, entry := range logged.All() {
+		if line := entry.Message + strings.Join(fields(entry), " "); strings.Contains(line, client) || strings.Contains(line, real) {
+			t.Errorf("a key is logged: %s", line)
+		}
+	}
+	if logged.FilterMessageSnippet("panicked").Len() != 1 {
+		t.Errorf("want one panic logged, got %v", logged.All())
+	}
+}
+
+func fields(entry observer.LoggedEntry) []string {
+	var list []string
+	encoder := zapcore.NewMapObjectEncoder()
+	for _, f := range entry.Context {
+		f.AddTo(encoder)
+	}
+	for name, value := range encoder.Fields {
+		text, _ := json.Marshal(value)
+		list = append(list, name+"="+string(text))
+	}
+	return list
+}
+
+// TestRetiringRoute: a request that Envoy matched by the configuration before still gets the key of
+// the upstream that it was matched to.
+func TestRetiringRoute(t *testing.T) {
+	t.Parallel()
+	gate, old := configured(t, zap.NewNop())
+	next := parse(t, "clients: [{name: alice, keys: ["+client+"]}]\n"+
+		"upstreams: [{name: up, url: http://192.0.2.2, keys: [sk-another]}]\n"+
+		"routes: [{prefix: /, upstream: up}]\n")
+	if next.Routes[0].ID == old.Routes[0].ID {
+		t.Fatal("another upstream has the same route id")
+	}
+	gate.Configure(next)
+	for id, key := range map[string]string{old.Routes[0].ID: real, next.Routes[0].ID: "sk-another"} {
+		answer, _ := ask(t, gate, id, head(t))
+		set := answer.GetRequestHeaders().GetResponse().GetHeaderMutation().GetSetHeaders()
+		if len(set) != 1 || string(set[0].GetHeader().GetRawValue()) != "Bearer "+key {
+			t.Errorf("route %s: the headers set are %v", id, set)
+		}
+	}
+}
+
+// played is a stream that hands out one message and swallows the answer.
+type played struct {
+	grpc.ServerStream
+
+	ctx     context.Context //nolint:containedctx // a stream has one
+	message *extprocv3.ProcessingRequest
+}
+
+func (p *played) Context() context.Context                    { return p.ctx }
+func (p *played) Recv() (*extprocv3.ProcessingRequest, error) { return p.message, nil }
+func (p *played) Send(*extprocv3.ProcessingResponse) error    { return nil }
+
+// BenchmarkGate is the gate's own work on one request, without gRPC.
+func BenchmarkGate(b *testing.B) {
+	gate, c := configured(b, zap.NewNop())
+	stream := &played{
+		ctx:     metadata.NewIncomingContext(b.Context(), metadata.Pairs(config.RouteHeader, c.Routes[0].ID)),
+		message: head(b),
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := gate.Process(stream); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,291 @@
+package xds_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"tollgate/config"
+	"tollgate/envoy"
+	"tollgate/xds"
+)
+
+// gate is an external processor that a test makes up.
+type gate struct {
+	extprocv3.UnimplementedExternalProcessorServer
+
+	process func(extprocv3.ExternalProcessor_ProcessServer) error
+}
+
+func (g gate) Process(stream extprocv3.ExternalProcessor_ProcessServer) error {
+	return g.process(stream)
+}
+
+// passWith is the answer that lets a request on, with the given verdict.
+func passWith(verdict string) *extprocv3.ProcessingResponse {
+	return &extprocv3.ProcessingResponse{
+		Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: &extprocv3.HeadersResponse{}},
+		DynamicMetadata: &structpb.Struct{Fields: map[string]*structpb.Value{
+			config.MetadataNamespace: structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
+				config.VerdictKey: structpb.NewStringValue(verdict),
+			}}),
+		}},
+	}
+}
+
+// TestFailsClosed: however the gate fails, the request is refused in OpenAI's shape, and no byte of
+// it, least of all the client's key, reaches the upstream. The last case shows that the test can see.
+func TestFailsClosed(t *testing.T) {
+	t.Parallel()
+	type processor = func(extprocv3.ExternalProcessor_ProcessServer) error
+	afterHead := func(then processor) processor {
+		return func(s extprocv3.ExternalProcessor_ProcessServer) error {
+			if _, err := s.Recv(); err != nil {
+				return err
+			}
+			return then(s)
+		}
+	}
+	tests := map[string]struct {
+		process processor
+		status  int
+		code    string
+	}{
+		"ends at once":        {func(extprocv3.ExternalProcessor_ProcessServer) error { return nil }, 403, "gate_without_verdict"},
+		"ends after the head": {afterHead(func(extprocv3.ExternalProcessor_ProcessServer) error { return nil }), 403, "gate_without_verdict"},
+		"ends with an error":  {afterHead(func(extprocv3.ExternalProcessor_ProcessServer) error { return status.Error(codes.Internal, "failed") }), 503, "gate_unavailable"},
+		"answers nothing":     {afterHead(func(s extprocv3.ExternalProcessor_ProcessServer) error { <-s.Context().Done(); return nil }), 504, "gate_timeout"},
+		"passes without verdict": {afterHead(func(s extprocv3.ExternalProcessor_ProcessServer) error {
+			return s.Send(&extprocv3.ProcessingResponse{Response: passWith("").GetResponse()})
+		}), 403, "gate_without_verdict"},
+		"says something else": {afterHead(func(s extprocv3.ExternalProcessor_ProcessServer) error { return s.Send(passWith("maybe")) }), 403, "gate_without_verdict"},
+		"answers another question": {afterHead(func(s extprocv3.ExternalProcessor_ProcessServer) error {
+			return s.Send(&extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &extprocv3.HeadersResponse{}}})
+		}), 503, "gate_unavailable"},
+		"passes": {afterHead(func(s extprocv3.ExternalProcessor_ProcessServer) error { return s.Send(passWith(config.VerdictPass)) }), 200, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			upstream := newUpstream(t)
+			url := startEnvoy(t, gate{process: test.process}, upstream.URL)
+			response, body := ask(t, url)
+			if response.StatusCode != test.status || !strings.Contains(body, test.code) {
+				t.Errorf("the client got %d %s, want %d and code %q", response.StatusCode, body, test.status, test.code)
+			}
+			if seen := upstream.seen(); (len(seen) > 0) != (test.status == 200) {
+				t.Errorf("the upstream saw %q", seen)
+			}
+		})
+	}
+}
+
+// recorded is what the gate's own tests play back.
+const recorded = "../extproc/testdata/head.txtpb"
+
+// TestHead: what Envoy sends to the gate is what was recorded from it, and the stream names the route.
+func TestHead(t *testing.T) {
+	t.Parallel()
+	heads := make(chan *extprocv3.ProcessingRequest, 1)
+	routes := make(chan []string, 1)
+	url := startEnvoy(t, gate{process: func(s extprocv3.ExternalProcessor_ProcessServer) error {
+		head, err := s.Recv()
+		if err != nil {
+			return err
+		}
+		heads <- head
+		routes <- metadata.ValueFromIncomingContext(s.Context(), config.RouteHeader)
+		return s.Send(passWith(config.VerdictPass))
+	}}, newUpstream(t).URL)
+	ask(t, url)
+
+	if route := <-routes; len(route) != 1 || !strings.HasPrefix(route[0], "/@") {
+		t.Errorf("the stream names the route %q, want one that begins with /@", route)
+	}
+	// Ports differ from run to run.
+	ports := regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	got := ports.ReplaceAllString(prototext.MarshalOptions{Multiline: true}.Format(<-heads), "127.0.0.1:1")
+	got = strings.ReplaceAll(got, ":  ", ": ") // prototext varies its white space on purpose
+	if *update {
+		if err := os.WriteFile(recorded, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(recorded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("Envoy sends (-recorded +now):\n%s", diff)
+	}
+}
+
+// upstream notes the Authorization headers that reach it.
+type upstream struct {
+	*httptest.Server
+
+	mu   sync.Mutex
+	keys []string
+}
+
+func newUpstream(t *testing.T) *upstream {
+	t.Helper()
+	u := &upstream{}
+	u.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.keys = append(u.keys, r.Header.Get("Authorization"))
+	}))
+	t.Cleanup(u.Close)
+	return u
+}
+
+func (u *upstream) seen() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.keys
+}
+
+func ask(t *testing.T, url string) (*http.Response, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/chat/completions", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer fk-sentinel-0123456789")
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+// startEnvoy runs a real Envoy that gets its configuration by xDS, with the given gate and upstream,
+// and returns the URL for clients.
+func startEnvoy(t *testing.T, processor extprocv3.ExternalProcessorServer, upstream string) string {
+	t.Helper()
+	program, err := envoy.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	c, err := config.Parse("test.yaml", fmt.Appendf(nil, `
+listener: {address: "127.0.0.1:%d"}
+clients: [{name: alice, keys: [fk-sentinel-0123456789]}]
+upstreams: [{name: up, url: %q}]
+routes: [{prefix: /, upstream: up}]
+`, port, upstream), os.LookupEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resources, err := xds.Build(c, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	control := xds.NewServer(zap.NewNop())
+	if err := control.Publish(t.Context(), resources); err != nil {
+		t.Fatal(err)
+	}
+
+	dir, err := os.MkdirTemp("", "tollgate-test") // the path of a Unix socket must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "gate.sock")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	extprocv3.RegisterExternalProcessorServer(server, processor)
+	control.Register(t.Context(), server)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+
+	run(t, envoy.Process{Path: program, Workers: 1, Bootstrap: envoy.Bootstrap{
+		Gate: "unix://" + socket, Admin: "unix://" + filepath.Join(dir, "envoy.sock"),
+	}})
+	await(t, xds.ReadyURL(&c.Listener))
+	return fmt.Sprintf("http://127.0.0.1:%d", port)
+}
+
+// run starts Envoy and ends it with the test.
+func run(t *testing.T, p envoy.Process) {
+	t.Helper()
+	cmd, err := p.Command()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var output strings.Builder
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("Envoy said:\n%s", &output)
+		}
+	})
+}
+
+// await asks until there is an answer.
+func await(t *testing.T, url string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response, err := http.DefaultTransport.RoundTrip(request); err == nil {
+			_ = response.Body.Close()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatal("Envoy did not get ready")
+		case <-tick.C:
+		}
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // TCP was asked for
+}
