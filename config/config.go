@@ -79,6 +79,7 @@ type Upstream struct {
 	CA             string // PEM; empty: the system's certificate authorities
 	ServerName     string // for SNI and the check of the certificate
 	ConnectTimeout time.Duration
+	Proxy          netip.AddrPort // an HTTP proxy on the way; the zero value: none
 }
 
 // Route is a path prefix and what happens below it.

@@ -152,16 +152,16 @@ func (v *variables) listener() *tollgatev1.Listener {
 // ones, which never get one of those keys.
 func (v *variables) routes(m *tollgatev1.Config) {
 	keys := v.list("OPENAI_API_KEY")
-	timeout := v.timeout()
+	timeout, proxy := v.timeout(), v.get("PROXY")
 	v.pair("OPENAI_BASE_URL", "OPENAI_ROUTE_PREFIX", []string{"https://api.openai.com"}, []string{"/"}, func(url, prefix string) {
 		auth := AuthPassthrough
 		if len(keys) > 0 && len(m.GetClients()) == 0 {
 			auth = AuthOpen
 		}
-		v.add(m, "OPENAI_BASE_URL", "OPENAI_ROUTE_PREFIX", prefix, auth, &tollgatev1.Upstream{Url: url, Keys: keys, ConnectTimeout: timeout})
+		v.add(m, "OPENAI_BASE_URL", "OPENAI_ROUTE_PREFIX", prefix, auth, &tollgatev1.Upstream{Url: url, Keys: keys, ConnectTimeout: timeout, Proxy: proxy})
 	})
 	v.pair("EXTRA_BASE_URL", "EXTRA_ROUTE_PREFIX", nil, nil, func(url, prefix string) {
-		v.add(m, "EXTRA_BASE_URL", "EXTRA_ROUTE_PREFIX", prefix, AuthPassthrough, &tollgatev1.Upstream{Url: url, ConnectTimeout: timeout})
+		v.add(m, "EXTRA_BASE_URL", "EXTRA_ROUTE_PREFIX", prefix, AuthPassthrough, &tollgatev1.Upstream{Url: url, ConnectTimeout: timeout, Proxy: proxy})
 	})
 	for i, route := range m.GetRoutes() {
 		if route.GetPrefix() == "/" && len(m.GetRoutes()) > 1 {
@@ -197,6 +197,7 @@ func (v *variables) add(m *tollgatev1.Config, urls, prefixes, prefix string, aut
 	v.names[fmt.Sprintf("upstreams[%d].url", i)] = urls
 	v.names[fmt.Sprintf("upstreams[%d].keys", i)] = "OPENAI_API_KEY"
 	v.names[fmt.Sprintf("upstreams[%d].connect_timeout", i)] = "TIMEOUT"
+	v.names[fmt.Sprintf("upstreams[%d].proxy", i)] = "PROXY"
 	v.names[fmt.Sprintf("routes[%d].prefix", i)] = prefixes
 	m.Upstreams = append(m.Upstreams, u)
 	m.Routes = append(m.Routes, &tollgatev1.Route{Prefix: prefix, Upstream: u.GetName(), Auth: string(auth)})
@@ -239,7 +240,7 @@ func (v *variables) timeout() *durationpb.Duration {
 }
 
 // notInForce says of each variable that is set and has no effect what that means. Where ignoring it
-// would open a door that it closes, it is a problem.
+// would open a door that it closes, that is a problem.
 func (v *variables) notInForce() {
 	for _, name := range []string{"LOG_CHAT", "PRINT_CHAT", "CACHE_CHAT_COMPLETION", "CACHE_EMBEDDING", "BENCHMARK_MODE"} {
 		if strings.EqualFold(v.get(name), "true") {
@@ -250,9 +251,6 @@ func (v *variables) notInForce() {
 		if value := v.get(name); value != "" && value != "inf" && value != "{}" {
 			v.warn("%s is not in force in this version: nothing is limited", name)
 		}
-	}
-	if v.get("PROXY") != "" {
-		v.problem("PROXY", "is not supported in this version, and requests would go around it: unset it to let them go directly")
 	}
 	for _, name := range []string{"FORWARD_CONFIG", "OPENAI_API_KEY_CONFIG", "FORWARD_KEY_CONFIG", "LEVEL_MODELS"} {
 		if v.get(name) != "" {

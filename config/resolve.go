@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -73,10 +74,14 @@ func (r *resolver) certificate(m *tollgatev1.ServerTLS) *Certificate {
 	if m == nil {
 		return nil
 	}
-	return &Certificate{
-		Chain:      r.file("listener.tls.certificate_file", m.GetCertificateFile()),
-		PrivateKey: NewSecret(r.file("listener.tls.private_key_file", m.GetPrivateKeyFile())),
+	chain := r.file("listener.tls.certificate_file", m.GetCertificateFile())
+	key := r.file("listener.tls.private_key_file", m.GetPrivateKeyFile())
+	if chain != "" && key != "" {
+		if _, err := tls.X509KeyPair([]byte(chain), []byte(key)); err != nil {
+			r.problem("listener.tls", "the certificate and the private key cannot be used: %s", err)
+		}
 	}
+	return &Certificate{Chain: chain, PrivateKey: NewSecret(key)}
 }
 
 func (r *resolver) clients() {
@@ -131,6 +136,9 @@ func (r *resolver) upstream(field string, m *tollgatev1.Upstream) {
 	}
 	if err == nil && !u.TLS && (m.GetCaFile() != "" || m.GetServerName() != "") {
 		r.problem(field+".url", "ca_file and server_name are for https:// upstreams")
+	}
+	if m.GetProxy() != "" {
+		u.Proxy = r.proxy(field+".proxy", m.GetProxy())
 	}
 	for i, key := range m.GetKeys() {
 		u.Keys = append(u.Keys, r.secret(fmt.Sprintf("%s.keys[%d]", field, i), key))

@@ -1,12 +1,16 @@
 package config
 
 import (
+	"cmp"
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -88,4 +92,20 @@ func (r *resolver) authorities(field, path string) string {
 		r.problem(field, "%s holds no PEM certificate", path)
 	}
 	return content
+}
+
+// proxy reads a proxy's URL and looks its host up: Envoy takes addresses only.
+func (r *resolver) proxy(field, text string) netip.AddrPort {
+	p, err := parseURL(text)
+	if err != nil || p.TLS || p.BasePath != "" {
+		r.problem(field, "must be http://HOST:PORT")
+		return netip.AddrPort{}
+	}
+	addresses, err := net.DefaultResolver.LookupNetIP(context.Background(), "ip", p.Host)
+	if err != nil {
+		r.problem(field, "the proxy's host cannot be looked up: %s", err)
+		return netip.AddrPort{}
+	}
+	slices.SortFunc(addresses, func(a, b netip.Addr) int { return cmp.Or(a.Unmap().BitLen()-b.Unmap().BitLen(), a.Compare(b)) })
+	return netip.AddrPortFrom(addresses[0].Unmap(), p.Port)
 }

@@ -9,6 +9,7 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	commondnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/common/dns/v3"
 	dnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/dns/v3"
+	proxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/http_11_proxy/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -51,7 +52,7 @@ func cluster(u *config.Upstream, authorities string, http2 bool) *clusterv3.Clus
 			},
 		},
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
-			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": anyOf(httpProtocol(http2)),
+			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": anyOf(httpProtocol(u, http2)),
 		},
 	}
 	if u.TLS {
@@ -60,7 +61,10 @@ func cluster(u *config.Upstream, authorities string, http2 bool) *clusterv3.Clus
 			ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: anyOf(upstreamTLS(u, authorities, http2))},
 		}
 	}
-	if _, err := netip.ParseAddr(u.Host); err == nil {
+	if u.Proxy.IsValid() && u.TLS {
+		c.TransportSocket = throughProxy(u.Proxy, c.GetTransportSocket())
+	}
+	if _, err := netip.ParseAddr(u.Host); err == nil || u.Proxy.IsValid() {
 		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
 		c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: byADS()}
 		c.Name = nameOf(u.Name, c, endpoints("", u))
@@ -86,23 +90,34 @@ func byDNS() *clusterv3.Cluster_ClusterType {
 	}}
 }
 
-// endpoints is where the upstream listens.
+// endpoints is where the upstream listens: for an upstream behind a proxy, the proxy, which looks
+// the name up itself.
 func endpoints(cluster string, u *config.Upstream) *endpointv3.ClusterLoadAssignment {
+	endpoint := &endpointv3.Endpoint{Address: socketAddress(u.Host, u.Port)}
+	switch {
+	case u.Proxy.IsValid() && u.TLS:
+		// Envoy asks the proxy (see throughProxy) for this name and this port; the address is not used.
+		endpoint.Hostname = u.Host
+		endpoint.Address = socketAddress(u.Proxy.Addr().String(), u.Port)
+	case u.Proxy.IsValid():
+		endpoint.Address = socketAddress(u.Proxy.Addr().String(), u.Proxy.Port())
+	}
 	return &endpointv3.ClusterLoadAssignment{
 		ClusterName: cluster,
 		Endpoints: []*endpointv3.LocalityLbEndpoints{{
 			LbEndpoints: []*endpointv3.LbEndpoint{{
-				HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{
-					Address: socketAddress(u.Host, u.Port),
-				}},
+				HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: endpoint},
 			}},
 		}},
 	}
 }
 
-// httpProtocol chooses by ALPN where http2, with HTTP/1.1 for servers that know nothing else.
-func httpProtocol(http2 bool) *httpv3.HttpProtocolOptions {
-	http1 := &corev3.Http1ProtocolOptions{EnableTrailers: true}
+// httpProtocol is how to speak with the upstream. It chooses by ALPN where http2, with HTTP/1.1 for servers that know nothing else.
+func httpProtocol(u *config.Upstream, http2 bool) *httpv3.HttpProtocolOptions {
+	http1 := &corev3.Http1ProtocolOptions{
+		EnableTrailers:        true,
+		SendFullyQualifiedUrl: u.Proxy.IsValid() && !u.TLS, // what a proxy expects, RFC 9112 3.2.2
+	}
 	options := &httpv3.HttpProtocolOptions{
 		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: durationpb.New(upstreamIdle)},
 		UpstreamProtocolOptions: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_{
@@ -125,6 +140,17 @@ func httpProtocol(http2 bool) *httpv3.HttpProtocolOptions {
 		}
 	}
 	return options
+}
+
+// throughProxy asks an HTTP proxy for the connection (CONNECT, RFC 9110), inside which TLS begins.
+func throughProxy(proxy netip.AddrPort, inside *corev3.TransportSocket) *corev3.TransportSocket {
+	return &corev3.TransportSocket{
+		Name: "envoy.transport_sockets.http_11_proxy",
+		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: anyOf(&proxyv3.Http11ProxyUpstreamTransport{
+			TransportSocket:     inside,
+			DefaultProxyAddress: socketAddress(proxy.Addr().String(), proxy.Port()),
+		})},
+	}
 }
 
 // upstreamTLS checks the upstream's certificate against its authorities and its name.

@@ -391,8 +391,12 @@ type Upstream struct {
 	ServerName string `protobuf:"bytes,6,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
 	// How long a connection may take to be established. Default 10s.
 	ConnectTimeout *durationpb.Duration `protobuf:"bytes,7,opt,name=connect_timeout,json=connectTimeout,proto3" json:"connect_timeout,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Reach the upstream through this HTTP proxy: http://HOST:PORT. An https upstream by CONNECT, so
+	// that the proxy sees nothing but its name. Default: directly; the environment's http_proxy and
+	// https_proxy are not asked.
+	Proxy         string `protobuf:"bytes,8,opt,name=proxy,proto3" json:"proxy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Upstream) Reset() {
@@ -472,6 +476,13 @@ func (x *Upstream) GetConnectTimeout() *durationpb.Duration {
 		return x.ConnectTimeout
 	}
 	return nil
+}
+
+func (x *Upstream) GetProxy() string {
+	if x != nil {
+		return x.Proxy
+	}
+	return ""
 }
 
 // A path prefix and what happens below it.
@@ -703,7 +714,7 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\bdisabled\x18\x02 \x01(\bR\bdisabled\"\xb5\x01\n" +
 	"\x05Admin\x12\xab\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x90\x01\xbaH\x8c\x01\xba\x01\x88\x01\n" +
-	"\aaddress\x12+must be IP:PORT, for example 127.0.0.1:8001\x1aPthis == '' || this.isHostAndPort(true) && this.matches('^[0-9a-fA-F:.\\\\[\\\\]]+$')R\aaddress\"\xe1\x02\n" +
+	"\aaddress\x12+must be IP:PORT, for example 127.0.0.1:8001\x1aPthis == '' || this.isHostAndPort(true) && this.matches('^[0-9a-fA-F:.\\\\[\\\\]]+$')R\aaddress\"\xf7\x02\n" +
 	"\bUpstream\x12<\n" +
 	"\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x12\x19\n" +
 	"\x03url\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03url\x12 \n" +
@@ -713,7 +724,8 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\aca_file\x18\x05 \x01(\tR\x06caFile\x12\x1f\n" +
 	"\vserver_name\x18\x06 \x01(\tR\n" +
 	"serverName\x12U\n" +
-	"\x0fconnect_timeout\x18\a \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\x0econnectTimeout\"\x9b\x03\n" +
+	"\x0fconnect_timeout\x18\a \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\x0econnectTimeout\x12\x14\n" +
+	"\x05proxy\x18\b \x01(\tR\x05proxy\"\x9b\x03\n" +
 	"\x05Route\x12\xd6\x01\n" +
 	"\x06prefix\x18\x01 \x01(\tB\xbd\x01\xbaH\xb9\x01\xba\x01\xb5\x01\n" +
 	"\x06prefix\x12\\must begin with / and hold no empty segment, no . or .. segment, no query and no white space\x1aMthis.matches('^/$|^(/[^/?#\\\\s%\\\\\\\\]+)+/?$') && !this.matches('/[.][.]?(/|$)')R\x06prefix\x12#\n" +
