@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -123,9 +124,14 @@ func (v *variables) message() *tollgatev1.Config {
 		Deny:  v.list("IP_BLACKLIST"),
 	}}
 	v.names["ip.allow"], v.names["ip.deny"] = "IP_WHITELIST", "IP_BLACKLIST"
-	for i, key := range v.list("FORWARD_KEY") {
-		field := fmt.Sprintf("clients[%d]", i)
-		v.names[field] = "FORWARD_KEY"
+	var seen []string
+	for _, key := range v.list("FORWARD_KEY") {
+		if slices.Contains(seen, key) {
+			continue // given twice is as good as once
+		}
+		seen = append(seen, key)
+		i := len(m.GetClients())
+		v.names[fmt.Sprintf("clients[%d]", i)] = "FORWARD_KEY"
 		m.Clients = append(m.Clients, &tollgatev1.Client{Name: fmt.Sprintf("forward-key-%d", i+1), Keys: []string{key}})
 	}
 	v.routes(m)

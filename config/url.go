@@ -22,7 +22,7 @@ var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`
 func parseURL(text string) (*Upstream, error) {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil:
+	case err != nil || u.Opaque != "":
 		return nil, errors.New("not a URL: write it like https://api.openai.com")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, errors.New("must begin with http:// or https://, like https://api.openai.com")

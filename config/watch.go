@@ -51,7 +51,10 @@ func follow(ctx context.Context, watcher *fsnotify.Watcher, changed func()) {
 			if event.Op != fsnotify.Chmod {
 				rest.Reset(quiet)
 			}
-		case <-watcher.Errors:
+		case _, ok := <-watcher.Errors:
+			if !ok {
+				return
+			}
 			rest.Reset(quiet) // events were lost: look once more
 		case <-rest.C:
 			changed()

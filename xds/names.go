@@ -12,9 +12,11 @@ import (
 )
 
 const (
-	// ListenerName and RouteName are the only listener and route configuration.
+	// ListenerName is the only listener.
 	ListenerName = "clients"
-	RouteName    = "routes"
+
+	// RouteName is the only route configuration.
+	RouteName = "routes"
 
 	// GateCluster is the cluster of the bootstrap that leads to `tollgate serve`.
 	GateCluster = "tollgate"

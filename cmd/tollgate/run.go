@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,7 +48,7 @@ func run(ctx context.Context, log *zap.Logger, from *source, workers int) error 
 	if err != nil {
 		return err
 	}
-	if err := free(ctx, c); err != nil {
+	if err := reserve(ctx, from, c); err != nil {
 		return err
 	}
 	dir, err := newRunDir()
@@ -77,15 +78,30 @@ func run(ctx context.Context, log *zap.Logger, from *source, workers int) error 
 	)
 }
 
-// free sees that nobody holds the ports yet: Envoy would share them silently with another Envoy.
-func free(ctx context.Context, c *config.Config) error {
-	for what, address := range map[string]string{"clients": c.Listener.Address.String(), "operators": c.Admin.String()} {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-		if err != nil {
-			return withHint(fmt.Errorf("the port for %s, %s, cannot be had: %w", what, address, err),
-				"is another tollgate running? stop it, or choose other addresses in tollgate.yaml (clients: also by --port)")
-		}
-		_ = listener.Close()
+// reserve sees that nobody holds the ports yet: Envoy would share them silently with another Envoy.
+// Operators' default port may move where it is taken; the banner shows where to.
+func reserve(ctx context.Context, from *source, c *config.Config) error {
+	const hint = "is another tollgate running? stop it, or choose other addresses in tollgate.yaml or by --port and --admin"
+	if _, err := probe(ctx, c.Listener.Address.String()); err != nil {
+		return withHint(fmt.Errorf("the port for clients cannot be had: %w", err), hint)
+	}
+	_, err := probe(ctx, c.Admin.String())
+	if err != nil && c.Admin.String() == config.DefaultAdmin {
+		c.Admin, err = probe(ctx, "127.0.0.1:0")
+		from.admin = c.Admin.String()
+	}
+	if err != nil {
+		return withHint(fmt.Errorf("the port for operators cannot be had: %w", err), hint)
 	}
 	return nil
+}
+
+// probe opens a port for a moment, and tells which it was.
+func probe(ctx context.Context, address string) (netip.AddrPort, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return netip.AddrPort{}, err //nolint:wrapcheck // the caller says what the port is for
+	}
+	defer func() { _ = listener.Close() }()
+	return netip.ParseAddrPort(listener.Addr().String()) //nolint:wrapcheck // it is one
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"strconv"
 
 	"github.com/spf13/pflag"
 
@@ -22,12 +23,14 @@ type source struct {
 	config string // path of a tollgate.yaml; empty: the one in the working directory, if there is one
 	env    string // path of a .env, for where there is no tollgate.yaml
 	port   uint16 // over the listener's; 0: as configured
+	admin  string // over admin.address; empty: as configured
 }
 
 func (s *source) addFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&s.config, "config", "c", "", "the `file` to read (default tollgate.yaml, if there is one)")
 	flags.StringVar(&s.env, "env", defaultEnv, "OpenAI-Forward's `file` of variables, read where there is no tollgate.yaml")
 	flags.Uint16Var(&s.port, "port", 0, "the `port` for clients, over what the configuration says")
+	flags.StringVar(&s.admin, "admin", "", "the `address` for operators, over what the configuration says")
 }
 
 // path gives the tollgate.yaml to read; empty where the environment is the source.
@@ -69,6 +72,11 @@ func (s *source) load() (*config.Config, error) {
 	if s.port != 0 {
 		c.Listener.Address = netip.AddrPortFrom(c.Listener.Address.Addr(), s.port)
 	}
+	if s.admin != "" {
+		if c.Admin, err = netip.ParseAddrPort(s.admin); err != nil {
+			return nil, fmt.Errorf("--admin must be IP:PORT: %w", err)
+		}
+	}
 	return c, nil
 }
 
@@ -88,7 +96,10 @@ func (s *source) args() []string {
 		args = append(args, "--config", s.config)
 	}
 	if s.port != 0 {
-		args = append(args, "--port", fmt.Sprint(s.port))
+		args = append(args, "--port", strconv.Itoa(int(s.port)))
+	}
+	if s.admin != "" {
+		args = append(args, "--admin", s.admin)
 	}
 	return args
 }

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// The children are this test program, in a role; roleVariable says which, and the name they report
+// by. They report on one pipe, whose end says more than any list of processes: nobody is left.
+const (
+	roleVariable = "TOLLGATE_TEST_ROLE"
+	nameVariable = "TOLLGATE_TEST_NAME"
+
+	patience = 20 * time.Second // longer than stopWithin
+)
+
+// TestRole is no test, but what a child does.
+func TestRole(*testing.T) {
+	name := os.Getenv(nameVariable)
+	switch os.Getenv(roleVariable) {
+	case "crash":
+		fmt.Println(name, "up", os.Getpid())
+		os.Exit(3)
+	case "stay":
+		heard := make(chan os.Signal, 1)
+		signal.Notify(heard, syscall.SIGTERM, syscall.SIGUSR1)
+		fmt.Println(name, "up", os.Getpid())
+		for s := range heard {
+			fmt.Println(name, "hears", s)
+			if s == syscall.SIGTERM {
+				os.Exit(0)
+			}
+		}
+	case "stubborn":
+		signal.Ignore(syscall.SIGTERM)
+		fmt.Println(name, "up", os.Getpid())
+		select {}
+	case "supervise":
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		if err := supervise(ctx, zap.NewNop(), role("first", "stay", os.Stdout), role("second", "stay", os.Stdout)); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+}
+
+// role is a child of this test program.
+func role(name, role string, reports *os.File) child {
+	return child{name: name, command: func() (*exec.Cmd, error) {
+		cmd, err := self("-test.run=^TestRole$")
+		if err != nil {
+			return nil, err
+		}
+		cmd.Env = append(os.Environ(), roleVariable+"="+role, nameVariable+"="+name)
+		cmd.Stdout = reports
+		return cmd, nil
+	}}
+}
+
+// reports is the pipe that children write to.
+type reports struct {
+	t     *testing.T
+	read  *os.File
+	lines *bufio.Reader
+	write *os.File
+}
+
+func newReports(t *testing.T) *reports {
+	t.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = read.Close(), write.Close() })
+	return &reports{t: t, read: read, lines: bufio.NewReader(read), write: write}
+}
+
+// next is the next report.
+func (r *reports) next() string {
+	r.t.Helper()
+	if err := r.read.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		r.t.Fatal(err)
+	}
+	line, err := r.lines.ReadString('\n')
+	if err != nil {
+		r.t.Fatalf("waiting for a report: %v", err)
+	}
+	return strings.TrimSuffix(line, "\n")
+}
+
+// expect fails unless the next report is this one.
+func (r *reports) expect(want string) {
+	r.t.Helper()
+	if got := r.next(); got != want {
+		r.t.Fatalf("got the report %q, want %q", got, want)
+	}
+}
+
+// up waits for one to start, and gives its process id.
+func (r *reports) up(name string) int {
+	r.t.Helper()
+	line := r.next()
+	pid, err := strconv.Atoi(strings.TrimPrefix(line, name+" up "))
+	if err != nil {
+		r.t.Fatalf("got the report %q, want %s up", line, name)
+	}
+	return pid
+}
+
+// nobody fails unless every process that could report is gone, without another word.
+func (r *reports) nobody() {
+	r.t.Helper()
+	_ = r.write.Close()
+	if err := r.read.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		r.t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(r.lines); err != nil || len(rest) > 0 {
+		r.t.Fatalf("want the end of all children; got %q, %v", rest, err)
+	}
+}
+
+// supervised runs supervise beside the test. stop ends it and gives what it returned.
+func supervised(t *testing.T, children ...child) (stop func() error, log *observer.ObservedLogs) {
+	t.Helper()
+	core, log := observer.New(zap.DebugLevel)
+	ctx, cancel := context.WithCancel(t.Context())
+	result := make(chan error, 1)
+	go func() { result <- supervise(ctx, zap.New(core), children...) }()
+	return func() error {
+		cancel()
+		select {
+		case err := <-result:
+			return err
+		case <-time.After(patience):
+			return errors.New("it does not return")
+		}
+	}, log
+}
+
+// deaths is how children died, as the log says it.
+func deaths(log *observer.ObservedLogs) []string {
+	var deaths []string
+	for _, entry := range log.FilterFieldKey("how").All() {
+		fields := entry.ContextMap()
+		deaths = append(deaths, fmt.Sprint(fields["process"], ": ", fields["how"]))
+	}
+	return deaths
+}
+
+func TestChildThatDiesIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	r := newReports(t)
+	stop, log := supervised(t, role("one", "stay", r.write))
+	killed := r.up("one")
+	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if again := r.up("one"); again == killed {
+		t.Errorf("process %d was started again as itself", again)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	r.expect("one hears terminated")
+	r.nobody()
+	if got := fmt.Sprint(deaths(log)); got != "[one: signal: killed]" {
+		t.Errorf("the log says %s", got)
+	}
+}
+
+func TestChildThatKeepsDying(t *testing.T) {
+	t.Parallel()
+	r := newReports(t)
+	stop, log := supervised(t, role("one", "crash", r.write))
+	for range 4 {
+		r.up("one")
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	r.nobody()
+	var pauses []time.Duration
+	for _, entry := range log.FilterFieldKey("how").All()[:3] {
+		pauses = append(pauses, entry.ContextMap()["in"].(time.Duration))
+	}
+	if got := fmt.Sprint(pauses); got != "[100ms 200ms 400ms]" {
+		t.Errorf("the pauses were %s", got)
+	}
+	if got := deaths(log)[0]; got != "one: exit status 3" {
+		t.Errorf("the log says %q", got)
+	}
+}
+
+func TestChildThatDoesNotStopIsKilled(t *testing.T) {
+	t.Parallel()
+	r := newReports(t)
+	stop, log := supervised(t, role("one", "stubborn", r.write))
+	r.up("one")
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	r.nobody()
+	if log.FilterLevelExact(zap.WarnLevel).Len() != 1 {
+		t.Errorf("the log does not say it: %v", log.All())
+	}
+}
+
+func TestProgramThatIsMissing(t *testing.T) {
+	t.Parallel()
+	r := newReports(t)
+	missing := child{name: "missing", command: func() (*exec.Cmd, error) { return exec.Command("/nonexistent/envoy"), nil }}
+	err := supervise(t.Context(), zap.NewNop(), role("one", "stay", r.write), missing)
+	if err == nil || !strings.Contains(err.Error(), "starting missing: ") {
+		t.Errorf("got %v, want what could not be started", err)
+	}
+}
+
+// startSupervisor runs the supervisor as a process of its own, with both its children up.
+func startSupervisor(t *testing.T) (*exec.Cmd, *reports) {
+	t.Helper()
+	r := newReports(t)
+	cmd, err := role("supervisor", "supervise", r.write).command()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	for range 2 { // in any order
+		if line := r.next(); !strings.Contains(line, " up ") {
+			t.Fatalf("got the report %q, want a child that is up", line)
+		}
+	}
+	return cmd, r
+}
+
+func TestSupervisorStopsOnSignal(t *testing.T) {
+	t.Parallel()
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel()
+			cmd, r := startSupervisor(t)
+			if err := cmd.Process.Signal(s); err != nil {
+				t.Fatal(err)
+			}
+			r.expect("first hears terminated")
+			r.expect("second hears terminated")
+			r.nobody()
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("it ended with %v", err)
+			}
+		})
+	}
+}
