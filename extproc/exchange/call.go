@@ -1,0 +1,41 @@
+package exchange
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Call is what is known of a request when the gate lets it pass. Never written to after that.
+type Call struct {
+	ID       string    // unique; ties the lines of the chat log and spans together
+	Began    time.Time // when the gate saw it
+	Route    string    // the route's prefix
+	Upstream string    // its name
+	Client   string    // the client's name; empty: not one that the configuration names
+	Address  netip.Addr
+	Method   string
+	Path     string // below the route's prefix, without the query: /v1/chat/completions
+	Parent   string // the client's traceparent header (W3C Trace Context); empty: none
+}
+
+// Cause says how an answer ended.
+type Cause string
+
+// The causes.
+const (
+	Whole   Cause = "whole"   // the answer was sent to its end
+	Cut     Cause = "cut"     // it broke off: the upstream broke, or the client left
+	Refused Cause = "refused" // the gate, or Envoy, answered instead of an upstream
+	Unseen  Cause = "unseen"  // the tap never came, or had to skip what it could not keep
+)
+
+// End is how a call ended.
+type End struct {
+	Cause  Cause
+	Status int       // HTTP status; 0: no answer was seen
+	Code   string    // of a refusal, such as invalid_api_key
+	First  time.Time // when the first byte of the answer's body was seen; zero: none
+	Last   time.Time // when the end was seen
+	Events int       // server-sent events
+	Bytes  int64     // of the answer's body, as sent
+}
