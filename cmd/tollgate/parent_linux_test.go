@@ -28,26 +28,36 @@ func TestKilledSupervisorLeavesNothing(t *testing.T) {
 func TestChildOutlivesThread(t *testing.T) {
 	t.Parallel()
 	r := newReports(t)
-	thread := make(chan int)
 	var started *process
 	var err error
-	go func() {
-		runtime.LockOSThread() // a thread whose goroutine ends without unlocking it ends, too
-		started, err = role("one", "stay", r.write).start()
-		thread <- syscall.Gettid()
-	}()
-	id := <-thread
+	thread := onThreadThatEnds(func() { started, err = role("one", "stay", r.write).start() })
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid := r.up("one")
-	awaitNoThread(t, id)
+	pid := r.up()
+	awaitNoThread(t, thread)
 	_ = syscall.Kill(pid, syscall.SIGUSR1)
 	r.expect("one hears user defined signal 1")
 	_ = syscall.Kill(pid, syscall.SIGTERM)
 	r.expect("one hears terminated")
 	<-started.died
 	r.nobody()
+}
+
+// onThreadThatEnds runs f on a thread that ends after it, and gives the thread's id.
+func onThreadThatEnds(f func()) int {
+	id := make(chan int)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+		if syscall.Gettid() == os.Getpid() {
+			id <- onThreadThatEnds(f) // the main thread does not end; while it waits here, another is found
+			runtime.UnlockOSThread()
+			return
+		}
+		f()
+		id <- syscall.Gettid()
+	}()
+	return <-id
 }
 
 // awaitNoThread returns when the thread is gone.

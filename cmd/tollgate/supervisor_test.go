@@ -28,10 +28,13 @@ const (
 	patience = 20 * time.Second // longer than stopWithin
 )
 
-// TestRole is no test, but what a child does.
+// TestRole is no test, but what a child does. None outlives a test that failed to end it for long.
 func TestRole(*testing.T) {
-	name := os.Getenv(nameVariable)
-	switch os.Getenv(roleVariable) {
+	name, mine := os.Getenv(nameVariable), os.Getenv(roleVariable)
+	if mine != "" {
+		time.AfterFunc(2*patience, func() { os.Exit(4) })
+	}
+	switch mine {
 	case "crash":
 		fmt.Println(name, "up", os.Getpid())
 		os.Exit(3)
@@ -39,12 +42,11 @@ func TestRole(*testing.T) {
 		heard := make(chan os.Signal, 1)
 		signal.Notify(heard, syscall.SIGTERM, syscall.SIGUSR1)
 		fmt.Println(name, "up", os.Getpid())
-		for s := range heard {
+		for s := <-heard; s != syscall.SIGTERM; s = <-heard {
 			fmt.Println(name, "hears", s)
-			if s == syscall.SIGTERM {
-				os.Exit(0)
-			}
 		}
+		fmt.Println(name, "hears", syscall.SIGTERM)
+		os.Exit(0)
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println(name, "up", os.Getpid())
@@ -112,13 +114,13 @@ func (r *reports) expect(want string) {
 	}
 }
 
-// up waits for one to start, and gives its process id.
-func (r *reports) up(name string) int {
+// up waits for the child "one" to start, and gives its process id.
+func (r *reports) up() int {
 	r.t.Helper()
 	line := r.next()
-	pid, err := strconv.Atoi(strings.TrimPrefix(line, name+" up "))
+	pid, err := strconv.Atoi(strings.TrimPrefix(line, "one up "))
 	if err != nil {
-		r.t.Fatalf("got the report %q, want %s up", line, name)
+		r.t.Fatalf("got the report %q, want: one up", line)
 	}
 	return pid
 }
@@ -167,11 +169,11 @@ func TestChildThatDiesIsStartedAgain(t *testing.T) {
 	t.Parallel()
 	r := newReports(t)
 	stop, log := supervised(t, role("one", "stay", r.write))
-	killed := r.up("one")
+	killed := r.up()
 	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if again := r.up("one"); again == killed {
+	if again := r.up(); again == killed {
 		t.Errorf("process %d was started again as itself", again)
 	}
 	if err := stop(); err != nil {
@@ -189,7 +191,7 @@ func TestChildThatKeepsDying(t *testing.T) {
 	r := newReports(t)
 	stop, log := supervised(t, role("one", "crash", r.write))
 	for range 4 {
-		r.up("one")
+		r.up()
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
@@ -211,7 +213,7 @@ func TestChildThatDoesNotStopIsKilled(t *testing.T) {
 	t.Parallel()
 	r := newReports(t)
 	stop, log := supervised(t, role("one", "stubborn", r.write))
-	r.up("one")
+	r.up()
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
