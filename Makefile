@@ -50,6 +50,10 @@ test: envoy build $(PYTHON_CLIENTS) $(NODE_CLIENTS) ## Get what the tests need, 
 lint: $(LINTER) ## Check style and known mistakes (.golangci.yml)
 	$(LINTER) run $(ARGS) ./...
 
+.PHONY: fmt
+fmt: $(LINTER) ## Format the code as lint wants it
+	$(LINTER) fmt
+
 .PHONY: proto
 proto: ## Make the Go code of the configuration's schema anew
 	go run ./proto/gen

@@ -17,6 +17,7 @@ import (
 	"crypto/sha256"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"time"
 )
 
@@ -30,6 +31,10 @@ type Config struct {
 	Upstreams []*Upstream    // in the order of the file
 	Routes    []*Route       // the longest prefix first, so that the first match is the right one
 	Clients   []*Client      // in the order of the file
+
+	ChatLog *ChatLog // nil: nothing is recorded
+	Usage   bool     // whether answers are read to count tokens
+	Traces  *Traces  // nil: no spans
 
 	// Warnings are sentences that whoever starts Tollgate should read: doors that stand open,
 	// settings that have no effect.
@@ -59,6 +64,7 @@ type Listener struct {
 	CORS         bool         // whether Tollgate answers cross-origin requests itself
 	AllowOrigins []string     // origins that CORS allows; empty: all
 	IdleTimeout  time.Duration
+	AccessLog    string // a file on Envoy's machine; empty: none
 }
 
 // Certificate is a server's certificate chain and private key, both PEM.
@@ -100,6 +106,9 @@ type Route struct {
 	// Identified tells that the configuration names clients, so that a key may be one of theirs.
 	Identified bool
 
+	// Log tells whether chats are recorded, Metered whether answers are read for metrics or spans.
+	Log, Metered bool
+
 	// ForwardClientAddress tells the upstream who called, by x-forwarded-for and -proto.
 	ForwardClientAddress bool
 }
@@ -113,6 +122,26 @@ const (
 	AuthPassthrough Auth = "passthrough"
 	AuthOpen        Auth = "open"
 )
+
+// ChatLog is how chats are recorded.
+type ChatLog struct {
+	Dir          string
+	MaxFileBytes int64
+	MaxFiles     int // full ones of each kind; 0: all
+	Location     *time.Location
+	Redact       []*regexp.Regexp
+	DropFields   []string
+	Sample       float64 // 0 to 1
+	Print        bool    // to standard output, too
+}
+
+// Traces is where spans go.
+type Traces struct {
+	Endpoint string // empty: as the OTEL_* variables say
+	Protocol string // grpc or http/protobuf
+	Sample   float64
+	Prompts  bool
+}
 
 // Client is someone who may call.
 type Client struct {

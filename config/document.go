@@ -1,14 +1,11 @@
 package config
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
-	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // document is a parsed YAML file: it knows where each field stands.
@@ -68,45 +65,4 @@ func unalias(node *yaml.Node) *yaml.Node {
 		return node.Alias
 	}
 	return node
-}
-
-// unknownFields finds names that the schema does not have, and names given twice.
-func unknownFields(node *yaml.Node, message protoreflect.MessageDescriptor, path string) Problems {
-	node = unalias(node)
-	if node.Kind != yaml.MappingNode || message.FullName().Parent() == "google.protobuf" {
-		return nil // its kind is the decoder's business
-	}
-	var problems Problems
-	seen := map[string]bool{}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		key, value := node.Content[i], node.Content[i+1]
-		field, at := message.Fields().ByName(protoreflect.Name(key.Value)), join(path, key.Value)
-		complain := func(text string) {
-			problems = append(problems, Problem{Line: key.Line, Column: key.Column, Field: at, Message: text})
-		}
-		switch {
-		case field == nil:
-			complain("no such field" + suggestion(key.Value, fieldNames(message)))
-		case seen[key.Value]:
-			complain("given twice")
-		case field.Message() != nil && field.IsList():
-			for j, item := range unalias(value).Content {
-				problems = append(problems, unknownFields(item, field.Message(), fmt.Sprintf("%s[%d]", at, j))...)
-			}
-		case field.Message() != nil:
-			problems = append(problems, unknownFields(value, field.Message(), at)...)
-		}
-		seen[key.Value] = true
-	}
-	return problems
-}
-
-func join(path, name string) string { return strings.TrimPrefix(path+"."+name, ".") }
-
-func fieldNames(message protoreflect.MessageDescriptor) []string {
-	names := make([]string, message.Fields().Len())
-	for i := range names {
-		names[i] = string(message.Fields().Get(i).Name())
-	}
-	return names
 }

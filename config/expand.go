@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -48,12 +49,13 @@ func expandString(text string, environment Environment) (string, error) {
 		}
 		name := strings.TrimSuffix(strings.TrimPrefix(match, "${"), "}")
 		if !strings.HasSuffix(match, "}") || !variable.MatchString(name) {
-			failed = fmt.Errorf("%q is not a reference: write ${NAME}, or $${ for the text itself", match)
+			// What stands there may be a key.
+			failed = errors.New("${ must be followed by a variable's name and }: write ${NAME}, or $${ for the text ${ itself")
 			return match
 		}
 		value, ok := environment(name)
 		if !ok || value == "" {
-			failed = fmt.Errorf("the environment variable %s is not set", name)
+			failed = fmt.Errorf("the environment variable %s is not set, or empty", name)
 		}
 		return value
 	})

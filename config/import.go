@@ -1,11 +1,15 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"buf.build/go/protoyaml"
-	"google.golang.org/protobuf/proto"
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/reflect/protopath"
+	"google.golang.org/protobuf/reflect/protorange"
 
 	tollgatev1 "tollgate/proto/tollgate/v1"
 )
@@ -13,59 +17,97 @@ import (
 // Import turns OpenAI-Forward's variables into a tollgate.yaml that means the same. Where withKeys,
 // it holds the keys; else each is a reference to an environment variable, which the comment at the
 // top lists. The warnings say what does not carry over.
-func Import(dotenv, content string, environment Environment, withKeys bool) (yaml []byte, warnings []string, err error) {
-	config, err := ParseEnv(dotenv, content, environment)
+func Import(dotenv, content string, environment Environment, withKeys bool) (written []byte, warnings []string, err error) {
+	config, message, err := parseEnv(dotenv, content, environment)
 	if err != nil {
 		return nil, nil, err
 	}
-	message := newVariables(dotenv, content, environment).message()
-	tidy(message)
-	var names []string
-	write := func(key, name string) string {
-		if withKeys {
-			return strings.ReplaceAll(key, "${", "$${")
+	escape(message)
+	var references []string
+	if !withKeys {
+		references = refer(message)
+	}
+	omitDefaults(message)
+	body, err := render(message)
+	if err != nil {
+		return nil, nil, err
+	}
+	return append([]byte(importHeader(config.Source, references)), body...), config.Warnings, nil
+}
+
+// escape makes every ${ in the message mean itself in a tollgate.yaml.
+func escape(message *tollgatev1.Config) {
+	// The callback never fails, so neither does Range.
+	_ = protorange.Range(message.ProtoReflect(), func(values protopath.Values) error {
+		if text, ok := values.Index(-1).Value.Interface().(string); ok && strings.Contains(text, "${") {
+			set(values, strings.ReplaceAll(text, "${", "$${"))
 		}
-		names = append(names, name)
-		return "${" + name + "}"
+		return nil
+	})
+}
+
+// refer puts references to environment variables in the place of keys, and lists these variables.
+func refer(message *tollgatev1.Config) (names []string) {
+	refer := func(keys []string, i int, name string) {
+		keys[i] = "${" + name + "}"
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
 	for _, u := range message.GetUpstreams() {
-		u.Keys = append([]string(nil), u.GetKeys()...) // upstreams share the list
-		for i, key := range u.GetKeys() {
-			u.Keys[i] = write(key, fmt.Sprintf("OPENAI_API_KEY_%d", i+1))
+		for i := range u.GetKeys() {
+			refer(u.GetKeys(), i, fmt.Sprintf("OPENAI_API_KEY_%d", i+1))
 		}
 	}
 	for i, c := range message.GetClients() {
-		c.Keys[0] = write(c.GetKeys()[0], fmt.Sprintf("FORWARD_KEY_%d", i+1))
+		refer(c.GetKeys(), 0, fmt.Sprintf("FORWARD_KEY_%d", i+1))
 	}
+	return names
+}
+
+// omitDefaults drops auth where it says what the schema's default is: without clients, always.
+func omitDefaults(message *tollgatev1.Config) {
+	if len(message.GetClients()) > 0 {
+		return
+	}
+	for _, route := range message.GetRoutes() {
+		route.Auth = ""
+	}
+}
+
+// render writes a message as YAML, with a comment where its meaning may surprise.
+func render(message *tollgatev1.Config) ([]byte, error) {
 	body, err := protoyaml.MarshalOptions{Indent: 2, UseProtoNames: true}.Marshal(message)
 	if err != nil {
-		return nil, nil, fmt.Errorf("writing the configuration: %w", err)
+		return nil, fmt.Errorf("writing the configuration: %w", err)
 	}
-	return append([]byte(importHeader(config.Source, names)), body...), config.Warnings, nil
+	var document yaml.Node
+	if err := yaml.Unmarshal(body, &document); err != nil {
+		return nil, fmt.Errorf("writing the configuration: %w", err)
+	}
+	if auth := nearest(document.Content[0], "routes[0].auth"); auth.Value == string(AuthPassthrough) {
+		auth.LineComment = "a client's key is swapped, any other travels on; required refuses others"
+	}
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(&document); err != nil {
+		return nil, fmt.Errorf("writing the configuration: %w", err)
+	}
+	return out.Bytes(), nil
 }
 
-// tidy drops what is empty.
-func tidy(m *tollgatev1.Config) {
-	if proto.Size(m.GetListener()) == 0 {
-		m.Listener = nil
+func importHeader(source string, references []string) string {
+	header := "# Imported from OpenAI-Forward's variables in " + oneLine(source) + ".\n" +
+		"# Every field is explained in proto/tollgate/v1/config.proto.\n"
+	if len(references) > 0 {
+		header += "#\n# Before you start, set these environment variables to the keys:\n"
 	}
-	if proto.Size(m.GetIp()) == 0 {
-		m.Ip = nil
+	for _, name := range references {
+		header += "#   " + name + "\n"
 	}
+	return header + "\n"
 }
 
-func importHeader(source string, names []string) string {
-	header := "# Imported from " + source + ". The schema: proto/tollgate/v1/config.proto\n"
-	if len(names) == 0 {
-		return header
-	}
-	header += "# Set these environment variables to the keys:\n"
-	seen := map[string]bool{}
-	for _, name := range names {
-		if !seen[name] {
-			header += "#   " + name + "\n"
-		}
-		seen[name] = true
-	}
-	return header
-}
+// oneLine keeps a path with a line end in its name from ending a comment.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"buf.build/go/protovalidate"
 	"buf.build/go/protoyaml"
 	"go.yaml.in/yaml/v3"
@@ -38,11 +39,15 @@ func Parse(file string, content []byte, environment Environment) (*Config, error
 		return nil, err
 	}
 	message := &tollgatev1.Config{}
-	if problems := unknownFields(document.root, message.ProtoReflect().Descriptor(), ""); len(problems) > 0 {
-		return nil, document.locate(problems)
+	shape := shapeOf(document, message.ProtoReflect().Descriptor())
+	if len(shape.problems) > 0 {
+		return nil, document.locate(shape.problems)
 	}
-	if err := decode(file, content, message); err != nil {
-		return nil, err
+	if problems := decode(file, content, message); len(problems) > 0 {
+		for i := range problems {
+			problems[i] = shape.explain(problems[i])
+		}
+		return nil, document.locate(problems)
 	}
 	if problems := expand(message, environment); len(problems) > 0 {
 		return nil, document.locate(problems)
@@ -57,7 +62,7 @@ func Parse(file string, content []byte, environment Environment) (*Config, error
 
 // check validates a message by the rules of its schema and resolves it: what both ways in share.
 func check(message *tollgatev1.Config) (*Config, Problems) {
-	if problems := validate(message); len(problems) > 0 {
+	if problems := violations(message); len(problems) > 0 {
 		return nil, problems
 	}
 	return resolve(message)
@@ -71,7 +76,7 @@ func parseYAML(file string, content []byte) (*document, error) {
 	case errors.Is(err, io.EOF):
 		return nil, Problems{{File: file, Message: "the file is empty: it must name at least upstreams and routes"}}
 	case err != nil:
-		return nil, Problems{{File: file, Message: yamlMessage(err)}}
+		return nil, Problems{yamlProblem(file, err)}
 	}
 	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
 		return nil, Problems{{File: file, Line: more.Line, Column: max(more.Column, 1), Message: "a second YAML document: the file must hold one"}}
@@ -79,9 +84,19 @@ func parseYAML(file string, content []byte) (*document, error) {
 	return &document{file: file, root: root.Content[0]}, nil
 }
 
-// yamlMessage drops the parser's own name from its errors.
-func yamlMessage(err error) string {
-	return "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
+// yamlLine is how the YAML parser names a line.
+var yamlLine = regexp.MustCompile(`^line (\d+): `)
+
+// yamlProblem takes the parser's own name and the line out of its errors.
+func yamlProblem(file string, err error) Problem {
+	p := Problem{File: file, Message: strings.TrimPrefix(err.Error(), "yaml: ")}
+	if match := yamlLine.FindStringSubmatch(p.Message); match != nil {
+		p.Line, _ = strconv.Atoi(match[1])
+		p.Column = 1
+		p.Message = p.Message[len(match[0]):]
+	}
+	p.Message = "not YAML: " + p.Message
+	return p
 }
 
 // decodeError is how protoyaml begins an error: FILE:LINE:COLUMN MESSAGE. The lines after it quote
@@ -89,7 +104,7 @@ func yamlMessage(err error) string {
 var decodeError = regexp.MustCompile(`^(.*):(\d+):(\d+) (.*)$`)
 
 // decode fills the message from YAML, strictly.
-func decode(file string, content []byte, message *tollgatev1.Config) error {
+func decode(file string, content []byte, message *tollgatev1.Config) Problems {
 	err := protoyaml.UnmarshalOptions{Path: file}.Unmarshal(content, message)
 	if err == nil {
 		return nil
@@ -108,8 +123,8 @@ func decode(file string, content []byte, message *tollgatev1.Config) error {
 	return problems
 }
 
-// validate asks the rules that stand in the schema itself.
-func validate(message *tollgatev1.Config) Problems {
+// violations asks the rules that stand in the schema itself.
+func violations(message *tollgatev1.Config) Problems {
 	err := protovalidate.Validate(message)
 	if err == nil {
 		return nil
@@ -122,8 +137,24 @@ func validate(message *tollgatev1.Config) Problems {
 	for i, violation := range invalid.Violations {
 		problems[i] = Problem{
 			Field:   protovalidate.FieldPathString(violation.Proto.GetField()),
-			Message: violation.Proto.GetMessage(),
+			Message: inWords(violation.Proto),
 		}
 	}
 	return problems
+}
+
+// inWords says what a field must be; the schema's own words, or ours where a general rule has none.
+func inWords(violation *validate.Violation) string {
+	switch violation.GetRuleId() {
+	case "string.in":
+		choices := strings.TrimPrefix(violation.GetMessage(), "must be in list [")
+		return "must be one of " + strings.TrimPrefix(strings.TrimSuffix(choices, "]"), ", ")
+	case "string.min_len":
+		return "must not be empty"
+	case "repeated.min_items":
+		return "must hold at least one"
+	case "string.pattern":
+		return "must be a name: up to 63 letters, digits, dots, dashes and the like, the first a letter or digit"
+	}
+	return violation.GetMessage()
 }

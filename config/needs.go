@@ -6,12 +6,17 @@ package config
 type Needs struct {
 	// Gate: the request's headers, before the upstream is called.
 	Gate bool
+
+	// Tap: copies of request and answer, beside the path. A tap needs a gate: who calls is told there.
+	Tap bool
 }
 
 // Needs compiles a route's policies into the cheapest thing that serves them. A route without any
 // policy needs nothing: Envoy forwards it alone.
 func (r *Route) Needs() Needs {
+	tap := r.Log || r.Metered
 	return Needs{
-		Gate: r.Auth != AuthPassthrough || r.Identified || !r.IP.Any() || !r.ForAll.Any(),
+		Gate: tap || r.Auth != AuthPassthrough || r.Identified || !r.IP.Any() || !r.ForAll.Any(),
+		Tap:  tap,
 	}
 }

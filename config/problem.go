@@ -43,10 +43,10 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// suggestion gives ` : did you mean "x"?` for the nearest of the right names, or nothing where none
-// is near.
+// suggestion gives `; did you mean "x"?` for the nearest of the right names, or all of them where
+// none is near.
 func suggestion(wrong string, right []string) string {
-	const far = 0.5 // half of the letters differ
+	const far = 0.3 // two of three letters differ
 	best, score := "", far
 	for _, name := range right {
 		if s := levenshtein.Match(strings.ToLower(wrong), strings.ToLower(name), nil); s > score {
@@ -54,7 +54,7 @@ func suggestion(wrong string, right []string) string {
 		}
 	}
 	if best == "" {
-		return ""
+		return "; there are " + strings.Join(right, ", ")
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
 }

@@ -42,10 +42,14 @@ func resolve(message *tollgatev1.Config) (*Config, Problems) {
 	}
 	r.listener()
 	r.config.Admin = r.address("admin.address", message.GetAdmin().GetAddress(), DefaultAdmin)
+	if overlap(r.config.Listener.Address, r.config.Admin) {
+		r.problem("admin.address", "takes the port of listener.address: operators need one of their own")
+	}
 	r.clients()
 	for i, u := range message.GetUpstreams() {
 		r.upstream(fmt.Sprintf("upstreams[%d]", i), u)
 	}
+	r.observers()
 	r.routes()
 	if len(r.problems) > 0 {
 		return nil, r.problems
@@ -67,6 +71,7 @@ func (r *resolver) listener() {
 		CORS:         !m.GetCors().GetDisabled(),
 		AllowOrigins: m.GetCors().GetAllowOrigins(),
 		IdleTimeout:  duration(m.GetIdleTimeout(), DefaultIdleTimeout),
+		AccessLog:    r.message.GetTelemetry().GetAccessLog(),
 	}
 }
 
@@ -164,10 +169,15 @@ func (r *resolver) routes() {
 			IP:                   r.ipRules(field+".ip", m.GetIp()),
 			ForAll:               forAll,
 			Identified:           len(r.config.Clients) > 0,
+			Log:                  r.config.ChatLog != nil && (m.Log == nil || m.GetLog()),
+			Metered:              r.config.Usage || r.config.Traces != nil,
 			ForwardClientAddress: m.GetForwardClientAddress(),
 		}
 		if route.Auth == AuthRequired && !route.Identified {
 			r.problem(field+".auth", "required needs clients: name them under clients, or nobody can pass")
+		}
+		if m.GetLog() && r.config.ChatLog == nil {
+			r.problem(field+".log", "needs a chat_log: write `chat_log: {}` for its defaults")
 		}
 		if prefixes[route.Prefix] {
 			r.problem(field+".prefix", "a second route for %s", route.Prefix)
@@ -272,11 +282,18 @@ func (r *resolver) address(field, written, otherwise string) netip.AddrPort {
 	return parsed
 }
 
+// overlap tells whether two listeners cannot stand side by side.
+func overlap(a, b netip.AddrPort) bool {
+	same := a.Addr() == b.Addr() || a.Addr().IsUnspecified() || b.Addr().IsUnspecified()
+	return same && a.Port() == b.Port() && a.Port() != 0
+}
+
 // secret reads a key: the text itself, or what stands in the file that file:PATH names.
 func (r *resolver) secret(field, written string) Secret {
 	if path, ok := strings.CutPrefix(written, "file:"); ok {
+		before := len(r.problems)
 		written = strings.TrimSpace(r.file(field, path))
-		if written == "" && len(r.problems) == 0 {
+		if written == "" && len(r.problems) == before {
 			r.problem(field, "the file %s holds no key", path)
 		}
 	}

@@ -34,8 +34,14 @@ func parseURL(text string) (*Upstream, error) {
 		return nil, errors.New("the base path holds an empty segment, . or ..")
 	}
 	host := u.Hostname()
-	if _, err := netip.ParseAddr(host); err != nil && !hostName.MatchString(host) {
+	address, err := netip.ParseAddr(host)
+	switch {
+	case host == "":
+		return nil, errors.New("names no host: write it like https://api.openai.com")
+	case err != nil && !hostName.MatchString(host):
 		return nil, fmt.Errorf("%q is neither a host name nor an IP address", host)
+	case address.Zone() != "":
+		return nil, errors.New("an address with a zone cannot be reached: write it without %")
 	}
 	port, err := portOf(u)
 	if err != nil {

@@ -17,4 +17,10 @@ const (
 	VerdictKey    = "verdict"
 	VerdictPass   = "pass"
 	VerdictRefuse = "refuse"
+
+	// CallKey is the id by which the tap finds what the gate knows of a request, in that namespace.
+	CallKey = "call"
+
+	// ClientKey is the client's name in that namespace, for the access log.
+	ClientKey = "client"
 )

@@ -23,7 +23,7 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *update {
-		if err := os.WriteFile("bootstrap.yaml", got, 0o600); err != nil {
+		if err := os.WriteFile("bootstrap.yaml", got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,10 +1,13 @@
 package extproc
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
+	"time"
 
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"go.uber.org/zap"
@@ -16,17 +19,40 @@ import (
 	"tollgate/extproc/exchange"
 )
 
-// Gate is the external processor. Its methods may be called by many goroutines.
+// Options is what a gate works with. All functions may be called by many goroutines, and must not block.
+type Options struct {
+	Log *zap.Logger
+
+	// Observe gives who listens to a call on a route that has a tap; nil where nobody does.
+	Observe []func(*config.Route, *exchange.Call) Listener
+
+	// Refused hears of each refusal, by its code. Nil: nobody does.
+	Refused func(route *config.Route, code string)
+
+	// Skipped hears of what a tap could not keep. Nil: nobody does.
+	Skipped func(what string)
+}
+
+// Gate is the external processor, gate and tap. Its methods may be called by many goroutines.
 type Gate struct {
 	extprocv3.UnimplementedExternalProcessorServer
 
-	log   *zap.Logger
-	table atomic.Pointer[table]
+	options Options
+	log     *zap.Logger
+	table   atomic.Pointer[table]
+	handoff *handoff
+	budget  budget
 }
 
 // NewGate returns a gate without a configuration: it refuses every request until Configure.
-func NewGate(log *zap.Logger) *Gate {
-	g := &Gate{log: log}
+func NewGate(options Options) *Gate {
+	if options.Refused == nil {
+		options.Refused = func(*config.Route, string) {}
+	}
+	if options.Skipped == nil {
+		options.Skipped = func(string) {}
+	}
+	g := &Gate{options: options, log: options.Log, handoff: newHandoff()}
 	g.table.Store(&table{config: &config.Config{}})
 	return g
 }
@@ -36,24 +62,37 @@ func (g *Gate) Configure(c *config.Config) {
 	g.table.Store(g.table.Load().next(c))
 }
 
-// Process handles the stream of one request. It returns nil only after a verdict was sent.
+// Process handles the stream of one request, as gate or as tap: Envoy says which. As a gate it
+// returns nil only after a verdict was sent.
 func (g *Gate) Process(rpc extprocv3.ExternalProcessor_ProcessServer) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			g.log.Error("bug: the gate panicked; the request was refused",
+			g.log.Error("bug: a request's handler panicked",
 				zap.Any("panic", reason), zap.ByteString("stack", debug.Stack()))
-			err = status.Error(codes.Internal, "the gate failed")
+			err = status.Error(codes.Internal, "the handler failed")
 		}
 	}()
 	s := &stream{rpc: rpc}
+	first, err := rpc.Recv()
+	if err != nil {
+		return status.FromContextError(rpc.Context().Err()).Err()
+	}
+	if first.GetObservabilityMode() {
+		return g.watch(s, first)
+	}
+	return g.judge(s, first)
+}
+
+// judge gives the verdict.
+func (g *Gate) judge(s *stream, first *extprocv3.ProcessingRequest) error {
 	var refusal *exchange.Refusal
-	switch err := g.admit(s); {
+	switch err := g.admit(s, first); {
 	case err == nil:
 		return nil
 	case errors.As(err, &refusal):
 		return s.refuse(refusal)
 	case s.clientLeft():
-		return status.FromContextError(rpc.Context().Err()).Err()
+		return status.FromContextError(s.rpc.Context().Err()).Err()
 	default:
 		g.log.Error("the gate could not decide; the request was refused", zap.Error(err))
 		return status.Error(codes.Internal, "the gate failed")
@@ -61,8 +100,8 @@ func (g *Gate) Process(rpc extprocv3.ExternalProcessor_ProcessServer) (err error
 }
 
 // admit is the gate: one straight line from the request's headers to the verdict.
-func (g *Gate) admit(s *stream) error {
-	id, request, err := s.head()
+func (g *Gate) admit(s *stream, first *extprocv3.ProcessingRequest) error {
+	id, request, err := s.head(first)
 	if err != nil {
 		return err
 	}
@@ -73,7 +112,61 @@ func (g *Gate) admit(s *stream) error {
 	}
 	decision, err := auth.Admit(table.config, route.Route, route.keys, request)
 	if err != nil {
+		g.refused(route, request, err)
 		return fmt.Errorf("admitting: %w", err)
 	}
-	return s.pass(decision.Changes)
+	if !route.tapped {
+		return s.pass(decision, "")
+	}
+	call := newCall(route.Route, request, decision.Client)
+	g.handoff.put(&admission{call: call, listeners: g.observe(route.Route, call)})
+	return s.pass(decision, call.ID)
+}
+
+// observe gathers who listens to a call.
+func (g *Gate) observe(route *config.Route, call *exchange.Call) []Listener {
+	var listeners []Listener
+	for _, observe := range g.options.Observe {
+		if l := observe(route, call); l != nil {
+			listeners = append(listeners, l)
+		}
+	}
+	return listeners
+}
+
+// refused tells whoever would have listened.
+func (g *Gate) refused(route *route, request *exchange.Request, err error) {
+	var refusal *exchange.Refusal
+	if !errors.As(err, &refusal) {
+		return
+	}
+	g.options.Refused(route.Route, refusal.Code)
+	if !route.tapped {
+		return
+	}
+	call := newCall(route.Route, request, nil)
+	end := exchange.End{Cause: exchange.Refused, Status: refusal.Status, Code: refusal.Code, Last: time.Now()}
+	for _, l := range g.observe(route.Route, call) {
+		l.Done(nil, end)
+	}
+}
+
+// newCall notes what is known of a request.
+func newCall(route *config.Route, request *exchange.Request, client *config.Client) *exchange.Call {
+	path, _, _ := strings.Cut(request.Path, "?")
+	call := &exchange.Call{
+		ID:          rand.Text()[:16],
+		Began:       time.Now(),
+		Route:       route.Prefix,
+		Upstream:    route.Upstream.Name,
+		Address:     request.Address,
+		Method:      request.Method,
+		Path:        "/" + strings.Trim(strings.TrimPrefix(path, route.Prefix), "/"),
+		ContentType: request.Get("content-type"),
+		Parent:      request.Get("traceparent"),
+	}
+	if client != nil {
+		call.Client = client.Name
+	}
+	return call
 }

@@ -59,7 +59,7 @@ func configured(tb testing.TB, log *zap.Logger) (*extproc.Gate, *config.Config) 
 	c := parse(tb, "clients: [{name: alice, keys: ["+client+"]}]\n"+
 		"upstreams: [{name: up, url: http://192.0.2.1, keys: ["+real+"]}]\n"+
 		"routes: [{prefix: /, upstream: up}]\n")
-	gate := extproc.NewGate(log)
+	gate := extproc.NewGate(extproc.Options{Log: log})
 	gate.Configure(c)
 	return gate, c
 }
@@ -159,7 +159,10 @@ func TestFailures(t *testing.T) {
 			_, err := ask(t, gate, c.Routes[0].ID, &extprocv3.ProcessingRequest{Request: &extprocv3.ProcessingRequest_RequestBody{RequestBody: &extprocv3.HttpBody{}}})
 			return err
 		},
-		"not configured": func() error { _, err := ask(t, extproc.NewGate(zap.New(core)), c.Routes[0].ID, head(t)); return err },
+		"not configured": func() error {
+			_, err := ask(t, extproc.NewGate(extproc.Options{Log: zap.New(core)}), c.Routes[0].ID, head(t))
+			return err
+		},
 		"a panic": func() error {
 			broken, _ := configured(t, zap.New(core))
 			broken.Configure(&config.Config{Routes: []*config.Route{{ID: "broken"}}}) // a route without an upstream

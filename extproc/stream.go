@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"tollgate/config"
+	"tollgate/extproc/auth"
 	"tollgate/extproc/exchange"
 )
 
@@ -21,12 +23,8 @@ type stream struct {
 	rpc extprocv3.ExternalProcessor_ProcessServer
 }
 
-// head receives the first message: the request's headers, on the route that Envoy chose.
-func (s *stream) head() (routeID string, request *exchange.Request, err error) {
-	message, err := s.rpc.Recv()
-	if err != nil {
-		return "", nil, fmt.Errorf("receiving the request's headers: %w", err)
-	}
+// head reads the first message: the request's headers, on the route that Envoy chose.
+func (s *stream) head(message *extprocv3.ProcessingRequest) (routeID string, request *exchange.Request, err error) {
 	headers := message.GetRequestHeaders()
 	if headers == nil {
 		return "", nil, errors.New("the first message does not hold the request's headers: Envoy's filter is not configured by this program")
@@ -68,9 +66,18 @@ func clientAddress(message *extprocv3.ProcessingRequest) netip.Addr {
 	return netip.Addr{}
 }
 
-// pass sends the verdict that the request may go on, changed.
-func (s *stream) pass(changes exchange.Changes) error {
-	return s.verdict(config.VerdictPass, &extprocv3.ProcessingResponse{
+// pass sends the verdict that the request may go on, changed. By the call's id, if it has one, the
+// tap will find it.
+func (s *stream) pass(decision auth.Decision, call string) error {
+	said := map[string]*structpb.Value{config.VerdictKey: structpb.NewStringValue(config.VerdictPass)}
+	if call != "" {
+		said[config.CallKey] = structpb.NewStringValue(call)
+	}
+	if decision.Client != nil {
+		said[config.ClientKey] = structpb.NewStringValue(decision.Client.Name)
+	}
+	changes := decision.Changes
+	return s.verdict(said, &extprocv3.ProcessingResponse{
 		Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: &extprocv3.HeadersResponse{
 			Response: &extprocv3.CommonResponse{HeaderMutation: mutation(changes.Set, changes.Remove)},
 		}},
@@ -80,7 +87,8 @@ func (s *stream) pass(changes exchange.Changes) error {
 // refuse sends an answer of the gate's own.
 func (s *stream) refuse(r *exchange.Refusal) error {
 	headers := append([]exchange.Header{{Name: "content-type", Value: "application/json"}}, r.Headers...)
-	return s.verdict(config.VerdictRefuse, &extprocv3.ProcessingResponse{
+	said := map[string]*structpb.Value{config.VerdictKey: structpb.NewStringValue(config.VerdictRefuse)}
+	return s.verdict(said, &extprocv3.ProcessingResponse{
 		Response: &extprocv3.ProcessingResponse_ImmediateResponse{ImmediateResponse: &extprocv3.ImmediateResponse{
 			Status:  &typev3.HttpStatus{Code: typev3.StatusCode(r.Status)}, //nolint:gosec // an HTTP status
 			Headers: mutation(headers, nil),
@@ -90,11 +98,10 @@ func (s *stream) refuse(r *exchange.Refusal) error {
 	})
 }
 
-func (s *stream) verdict(verdict string, response *extprocv3.ProcessingResponse) error {
+// verdict answers Envoy, and says what it keeps as the request's metadata.
+func (s *stream) verdict(said map[string]*structpb.Value, response *extprocv3.ProcessingResponse) error {
 	response.DynamicMetadata = &structpb.Struct{Fields: map[string]*structpb.Value{
-		config.MetadataNamespace: structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
-			config.VerdictKey: structpb.NewStringValue(verdict),
-		}}),
+		config.MetadataNamespace: structpb.NewStructValue(&structpb.Struct{Fields: said}),
 	}}
 	if err := s.rpc.Send(response); err != nil {
 		return fmt.Errorf("sending the verdict: %w", err)
@@ -115,3 +122,31 @@ func mutation(set []exchange.Header, remove []string) *extprocv3.HeaderMutation 
 
 // clientLeft tells whether Envoy has given up the request, which is no fault of the gate.
 func (s *stream) clientLeft() bool { return s.rpc.Context().Err() != nil }
+
+// callID reads what the gate said of a request, from a message to the tap.
+func callID(message *extprocv3.ProcessingRequest) string {
+	return message.GetMetadataContext().GetFilterMetadata()[config.MetadataNamespace].
+		GetFields()[config.CallKey].GetStringValue()
+}
+
+// headerList is Envoy's list of headers.
+type headerList []*corev3.HeaderValue
+
+// get returns a header's value, or "".
+func (l headerList) get(name string) string {
+	for _, h := range l {
+		if h.GetKey() == name {
+			return string(h.GetRawValue())
+		}
+	}
+	return ""
+}
+
+// status is the answer's status; 0 where there is none.
+func (l headerList) status() int {
+	status, err := strconv.Atoi(l.get(":status"))
+	if err != nil {
+		return 0
+	}
+	return status
+}

@@ -23,6 +23,7 @@ type route struct {
 	*config.Route
 
 	keys    *auth.Keys
+	tapped  bool      // a tap will come for its calls
 	retired time.Time // zero while the configuration has it
 }
 
@@ -35,7 +36,7 @@ func (t *table) next(c *config.Config) *table {
 	}
 	next := &table{config: c, routes: make(map[string]*route, len(c.Routes))}
 	for _, r := range c.Routes {
-		next.routes[r.ID] = &route{Route: r, keys: rings[r.Upstream]}
+		next.routes[r.ID] = &route{Route: r, keys: rings[r.Upstream], tapped: r.Needs().Tap}
 	}
 	now := time.Now()
 	for id, old := range t.routes {

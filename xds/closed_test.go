@@ -1,24 +1,18 @@
 package xds_test
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/zap"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -26,8 +20,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"tollgate/config"
-	"tollgate/envoy"
-	"tollgate/xds"
+	"tollgate/test/envoytest"
 )
 
 // gate is an external processor that a test makes up.
@@ -185,107 +178,12 @@ func ask(t *testing.T, url string) (*http.Response, string) {
 	return response, string(body)
 }
 
-// startEnvoy runs a real Envoy that gets its configuration by xDS, with the given gate and upstream,
-// and returns the URL for clients.
+// startEnvoy runs a real Envoy with the given gate and upstream, and returns the URL for clients.
 func startEnvoy(t *testing.T, processor extprocv3.ExternalProcessorServer, upstream string) string {
 	t.Helper()
-	program, err := envoy.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := freePort(t)
-	c, err := config.Parse("test.yaml", fmt.Appendf(nil, `
-listener: {address: "127.0.0.1:%d"}
+	return envoytest.Start(t, processor, fmt.Sprintf(`
 clients: [{name: alice, keys: [fk-sentinel-0123456789]}]
 upstreams: [{name: up, url: %q}]
 routes: [{prefix: /, upstream: up}]
-`, port, upstream), os.LookupEnv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resources, err := xds.Build(c, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	control := xds.NewServer(zap.NewNop())
-	if err := control.Publish(t.Context(), resources); err != nil {
-		t.Fatal(err)
-	}
-
-	dir, err := os.MkdirTemp("", "tollgate-test") // the path of a Unix socket must be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "gate.sock")
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer()
-	extprocv3.RegisterExternalProcessorServer(server, processor)
-	control.Register(t.Context(), server)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-
-	run(t, envoy.Process{Path: program, Workers: 1, Bootstrap: envoy.Bootstrap{
-		Gate: "unix://" + socket, Admin: "unix://" + filepath.Join(dir, "envoy.sock"),
-	}})
-	await(t, xds.ReadyURL(&c.Listener))
-	return fmt.Sprintf("http://127.0.0.1:%d", port)
-}
-
-// run starts Envoy and ends it with the test.
-func run(t *testing.T, p envoy.Process) {
-	t.Helper()
-	cmd, err := p.Command()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var output strings.Builder
-	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("Envoy said:\n%s", &output)
-		}
-	})
-}
-
-// await asks until there is an answer.
-func await(t *testing.T, url string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if response, err := http.DefaultTransport.RoundTrip(request); err == nil {
-			_ = response.Body.Close()
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatal("Envoy did not get ready")
-		case <-tick.C:
-		}
-	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // TCP was asked for
+`, upstream)).URL
 }

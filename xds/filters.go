@@ -23,10 +23,14 @@ import (
 // gateTimeout bounds how long a request waits for the gate's verdict; then it is refused.
 const gateTimeout = 5 * time.Second
 
+// tapCloseTimeout bounds how late the tap learns that a call was cut.
+const tapCloseTimeout = time.Second
+
 const (
 	corsFilter = "envoy.filters.http.cors"
 	gateFilter = "tollgate.gate"
 	lockFilter = "tollgate.lock"
+	tapFilter  = "tollgate.tap"
 )
 
 // httpFilters is the filter chain, in the order in which a request meets it. All stand for every
@@ -43,6 +47,8 @@ func httpFilters(l *config.Listener) []*hcmv3.HttpFilter {
 		httpFilter(gateFilter, gate()),
 		// Opens only by the gate's word: a gate that ends without a verdict is no gate passed.
 		httpFilter(lockFilter, lock()),
+		// Shows request and answer to who counts and records them, as copies. Fails open.
+		httpFilter(tapFilter, tap()),
 		// Sends the request to the upstream.
 		httpFilter("envoy.filters.http.router", &routerv3.Router{SuppressEnvoyHeaders: true}),
 	)
@@ -58,9 +64,7 @@ func httpFilter(name string, settings proto.Message) *hcmv3.HttpFilter {
 // gate asks `tollgate serve` about the request's headers, and nothing more.
 func gate() *extprocv3.ExternalProcessor {
 	return &extprocv3.ExternalProcessor{
-		GrpcService: &corev3.GrpcService{
-			TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: GateCluster}},
-		},
+		GrpcService:      toTollgate(),
 		FailureModeAllow: false,
 		StatusOnError:    &typev3.HttpStatus{Code: typev3.StatusCode_ServiceUnavailable},
 		MessageTimeout:   durationpb.New(gateTimeout),
@@ -78,6 +82,38 @@ func gate() *extprocv3.ExternalProcessor {
 		},
 		// The gate never changes what a route is chosen by.
 		RouteCacheAction: extprocv3.ExternalProcessor_RETAIN,
+	}
+}
+
+// tap sends copies of what streams by. No byte waits for it.
+func tap() *extprocv3.ExternalProcessor {
+	return &extprocv3.ExternalProcessor{
+		GrpcService:       toTollgate(),
+		ObservabilityMode: true,
+		FailureModeAllow:  true,
+		ProcessingMode: &extprocv3.ProcessingMode{
+			RequestHeaderMode:   extprocv3.ProcessingMode_SEND, // so that the tap comes for its call at once
+			RequestBodyMode:     extprocv3.ProcessingMode_STREAMED,
+			RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,
+			ResponseHeaderMode:  extprocv3.ProcessingMode_SEND,
+			ResponseBodyMode:    extprocv3.ProcessingMode_STREAMED,
+			ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
+		},
+		MetadataOptions: &extprocv3.MetadataOptions{
+			ForwardingNamespaces: &extprocv3.MetadataOptions_MetadataNamespaces{Untyped: []string{config.MetadataNamespace}},
+		},
+		// No key is among these.
+		ForwardRules: &extprocv3.HeaderForwardingRules{AllowedHeaders: &matcherv3.ListStringMatcher{Patterns: []*matcherv3.StringMatcher{
+			exactly(":status"), exactly("content-type"), exactly("content-encoding"),
+		}}},
+		// A client's abort reaches the tap only after this time.
+		DeferredCloseTimeout: durationpb.New(tapCloseTimeout),
+	}
+}
+
+func toTollgate() *corev3.GrpcService {
+	return &corev3.GrpcService{
+		TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: GateCluster}},
 	}
 }
 
@@ -105,19 +141,29 @@ func verdict(value string) *matcherv3.MetadataMatcher {
 	}
 }
 
-// gated tells the gate, on each stream, which route Envoy chose.
-func gated(route *config.Route) map[string]*anypb.Any {
-	return map[string]*anypb.Any{
+// filtersOf says which filters a route goes through, and tells the gate, on each stream, which route
+// Envoy chose.
+func filtersOf(route *config.Route) map[string]*anypb.Any {
+	needs := route.Needs()
+	if !needs.Gate {
+		return bypass()
+	}
+	filters := map[string]*anypb.Any{
 		gateFilter: anyOf(&extprocv3.ExtProcPerRoute{Override: &extprocv3.ExtProcPerRoute_Overrides{
 			Overrides: &extprocv3.ExtProcOverrides{
 				GrpcInitialMetadata: []*corev3.HeaderValue{{Key: config.RouteHeader, Value: route.ID}},
 			},
 		}}),
 	}
+	if !needs.Tap {
+		filters[tapFilter] = off()
+	}
+	return filters
 }
 
-// bypass takes gate and lock out of a route.
+// bypass takes gate, lock and tap out of a route.
 func bypass() map[string]*anypb.Any {
-	off := anyOf(&routev3.FilterConfig{Disabled: true})
-	return map[string]*anypb.Any{gateFilter: off, lockFilter: off}
+	return map[string]*anypb.Any{gateFilter: off(), lockFilter: off(), tapFilter: off()}
 }
+
+func off() *anypb.Any { return anyOf(&routev3.FilterConfig{Disabled: true}) }

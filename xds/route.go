@@ -68,10 +68,7 @@ func forward(route *config.Route, cluster string) *routev3.Route {
 		Name:                 route.ID,
 		Match:                match(route.Prefix),
 		Action:               &routev3.Route_Route{Route: action},
-		TypedPerFilterConfig: bypass(),
-	}
-	if route.Needs().Gate {
-		r.TypedPerFilterConfig = gated(route)
+		TypedPerFilterConfig: filtersOf(route),
 	}
 	if route.ForwardClientAddress {
 		r.RequestHeadersToAdd = clientAddress()

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -41,7 +42,9 @@ func banner(w io.Writer, c *config.Config, colour bool) {
 		b.route(c, r)
 	}
 	for _, warning := range c.Warnings {
-		b.line(alarm, "warning: "+warning)
+		for i, line := range wrap("warning: "+warning, boxWidth) {
+			b.line(alarm, strings.Repeat(" ", 2*min(i, 1))+line)
+		}
 	}
 }
 
@@ -57,45 +60,70 @@ func (b box) route(c *config.Config, r *config.Route) {
 	b.row("base url", r.Upstream.URL(), accent)
 	b.row("route prefix", r.Prefix, accent)
 	b.row("api keys", strconv.Itoa(len(r.Upstream.Keys)), accent)
-	switch r.Auth {
-	case config.AuthRequired:
-		b.row("forward keys", fmt.Sprintf("needed: of %d clients", len(c.Clients)), good)
-	case config.AuthPassthrough:
-		who := "not needed: a client's own key travels on"
-		if r.Identified {
-			who = fmt.Sprintf("of %d clients are swapped; any other key travels on", len(c.Clients))
-		}
-		b.row("forward keys", who, good)
-	case config.AuthOpen:
-		colour := good
-		if len(r.Upstream.Keys) > 0 {
-			colour = alarm
-		}
-		b.row("forward keys", "NOT NEEDED: everyone may pass", colour)
-	}
-	for _, rules := range []config.IPRules{r.ForAll, r.IP} {
-		if len(rules.Allow) > 0 {
-			b.row("addresses", fmt.Sprintf("only %v", rules.Allow), accent)
-		}
-		if len(rules.Deny) > 0 {
-			b.row("addresses", fmt.Sprintf("not %v", rules.Deny), accent)
-		}
-	}
+	who, colour := forwardKeys(r, len(c.Clients))
+	b.row("forward keys", who, colour)
+	b.rules(r.ForAll)
+	b.rules(r.IP)
 	b.end()
 }
 
+// forwardKeys says who may pass a route, in the colour of alarm where everyone may spend the
+// upstream's keys.
+func forwardKeys(r *config.Route, clients int) (who, colour string) {
+	swapped := "taken out"
+	if len(r.Upstream.Keys) > 0 {
+		swapped = "swapped"
+	}
+	switch {
+	case r.Auth == config.AuthOpen && len(r.Upstream.Keys) > 0:
+		return "NOT NEEDED: everyone may pass", alarm
+	case r.Auth == config.AuthOpen:
+		return "not needed, and taken out", good
+	case r.Auth == config.AuthRequired:
+		return fmt.Sprintf("needed and %s (clients: %d)", swapped, clients), good
+	case r.Identified:
+		return fmt.Sprintf("%s (clients: %d); any other key travels on", swapped, clients), good
+	}
+	return "not needed: a client's own key travels on", good
+}
+
+func (b box) rules(rules config.IPRules) {
+	if len(rules.Allow) > 0 {
+		b.row("addresses", "only "+list(rules.Allow), accent)
+	}
+	if len(rules.Deny) > 0 {
+		b.row("addresses", "not "+list(rules.Deny), accent)
+	}
+}
+
+// list writes ranges as the configuration does: an address alone without /32.
+func list(ranges []netip.Prefix) string {
+	written := make([]string, len(ranges))
+	for i, r := range ranges {
+		written[i] = r.String()
+		if r.IsSingleIP() {
+			written[i] = r.Addr().String()
+		}
+	}
+	return strings.Join(written, ", ")
+}
+
 func (b box) title(text string) {
-	text = fit(text, boxWidth-4)
+	text = wrap(text, boxWidth-4)[0]
 	b.line("", "╭─ "+text+" "+strings.Repeat("─", boxWidth-3-utf8.RuneCountInString(text))+"╮")
 }
 
+// row shows a value beside its label, in as many lines as it takes.
 func (b box) row(label, value, colour string) {
-	text := fit(fmt.Sprintf("%-20s%s", label, value), boxWidth-2)
-	text += strings.Repeat(" ", boxWidth-2-utf8.RuneCountInString(text))
-	if b.colour {
-		text = colour + text + plain
+	const labelWidth = 20
+	for _, line := range wrap(value, boxWidth-2-labelWidth) {
+		text := fmt.Sprintf("%-*s%-*s", labelWidth, label, boxWidth-2-labelWidth, line)
+		if b.colour {
+			text = colour + text + plain
+		}
+		b.line("", "│ "+text+" │")
+		label = ""
 	}
-	b.line("", "│ "+text+" │")
 }
 
 func (b box) end() { b.line("", "╰"+strings.Repeat("─", boxWidth)+"╯") }
@@ -107,10 +135,21 @@ func (b box) line(colour, text string) {
 	_, _ = fmt.Fprintln(b.w, text)
 }
 
-// fit cuts a text that is too long for its place.
-func fit(text string, width int) string {
-	if utf8.RuneCountInString(text) <= width {
-		return text
+// wrap breaks a text into lines, between words where it can.
+func wrap(text string, width int) []string {
+	var lines []string
+	for rest := []rune(text); ; {
+		if len(rest) <= width {
+			return append(lines, string(rest))
+		}
+		end, next := width, width
+		for i := width; i > 0; i-- {
+			if rest[i] == ' ' {
+				end, next = i, i+1
+				break
+			}
+		}
+		lines = append(lines, string(rest[:end]))
+		rest = rest[next:]
 	}
-	return string([]rune(text)[:width-1]) + "…"
 }

@@ -152,7 +152,7 @@ func (l *live) ready(localEnvoy bool) http.HandlerFunc {
 		if !ready {
 			err = errors.New("no Envoy runs the configuration in force")
 		} else if localEnvoy {
-			err = answers(r.Context(), client, xds.ReadyURL(&l.inForce().Listener))
+			err = portAnswers(r.Context(), client, xds.ReadyURL(&l.inForce().Listener))
 		}
 		if err != nil {
 			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
@@ -162,7 +162,7 @@ func (l *live) ready(localEnvoy bool) http.HandlerFunc {
 	}
 }
 
-func answers(ctx context.Context, client *http.Client, url string) error {
+func portAnswers(ctx context.Context, client *http.Client, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return fmt.Errorf("asking the clients' port: %w", err)

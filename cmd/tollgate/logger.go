@@ -13,7 +13,7 @@ func newLogger() *zap.Logger {
 	encoding := zap.NewProductionEncoderConfig()
 	encoding.EncodeTime = zapcore.ISO8601TimeEncoder
 	encoder := zapcore.NewJSONEncoder(encoding)
-	if term.IsTerminal(int(os.Stderr.Fd())) { //nolint:gosec // a file descriptor is small
+	if term.IsTerminal(int(os.Stderr.Fd())) {
 		encoding.EncodeLevel = zapcore.CapitalColorLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(encoding)
 	}

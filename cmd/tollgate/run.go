@@ -57,15 +57,15 @@ func run(ctx context.Context, log *zap.Logger, from *source, workers int) error 
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 
-	terminal := term.IsTerminal(int(os.Stdout.Fd())) //nolint:gosec // a file descriptor is small
+	terminal := term.IsTerminal(int(os.Stdout.Fd()))
 	banner(os.Stdout, c, terminal)
-	gate := "unix://" + filepath.Join(dir, "gate.sock")
+	gate := "unix://" + filepath.Join(dir, gateSocket)
 	return supervise(ctx, log,
 		child{name: "envoy", command: func() (*exec.Cmd, error) {
 			return envoy.Process{
 				Path:     program,
 				Workers:  workers,
-				JSONLogs: !term.IsTerminal(int(os.Stderr.Fd())), //nolint:gosec // a file descriptor is small
+				JSONLogs: !term.IsTerminal(int(os.Stderr.Fd())),
 				Bootstrap: envoy.Bootstrap{
 					Gate:  gate,
 					Admin: "unix://" + filepath.Join(dir, "envoy.sock"),

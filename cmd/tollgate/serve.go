@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -59,12 +60,16 @@ func serve(ctx context.Context, log *zap.Logger, from *source, listen string, lo
 	for _, warning := range c.Warnings {
 		log.Warn(warning)
 	}
-	gate, control := extproc.NewGate(log.Named("gate")), xds.NewServer(log.Named("xds"))
+	gate, control := extproc.NewGate(extproc.Options{Log: log.Named("gate")}), xds.NewServer(log.Named("xds"))
 	live := &live{log: log, source: from, gate: gate, control: control}
 	if err := live.apply(ctx, c); err != nil {
 		return err
 	}
 
+	if !local(listen) {
+		log.Warn("keys travel to Envoy in the clear, and whoever reaches this address is trusted: use a Unix socket, or a network of their own",
+			zap.String("listen", listen))
+	}
 	listener, err := listenOn(ctx, listen)
 	if err != nil {
 		return err
@@ -89,7 +94,14 @@ func serve(ctx context.Context, log *zap.Logger, from *source, listen string, lo
 	})
 	log.Info("serving", zap.String("envoy", listen), zap.Stringer("admin", c.Admin),
 		zap.String("configuration", c.Source), zap.String("version", version))
-	return group.Wait()
+	return group.Wait() //nolint:wrapcheck // each says what it was doing
+}
+
+// local tells whether an address can be reached from this machine only.
+func local(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	ip, err := netip.ParseAddr(host)
+	return strings.HasPrefix(address, "unix://") || host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // newGRPCServer is a server for one peer that opens a stream a request, and is trusted.

@@ -52,24 +52,26 @@ func supervise(ctx context.Context, log *zap.Logger, children ...child) error {
 	return errors.Join(errs...)
 }
 
-// keep starts the child, and starts it again whenever it dies, until stop is closed.
+// keep starts the child, and starts it again whenever it dies, until stop is closed. Only a child
+// that could never be started is given up.
 func (c child) keep(log *zap.Logger, stop <-chan struct{}) error {
-	pause := firstPause
+	process, err := c.start()
+	if err != nil {
+		return err
+	}
+	began, pause := time.Now(), firstPause
 	for {
-		began := time.Now()
-		process, err := c.start()
-		if err != nil {
-			return err
-		}
-		select {
-		case <-stop:
-			process.stop(log)
-			return nil
-		case how := <-process.died:
-			if time.Since(began) > healthyAfter {
-				pause = firstPause
+		if process != nil {
+			select {
+			case <-stop:
+				process.stop(log)
+				return nil
+			case how := <-process.died:
+				if time.Since(began) > healthyAfter {
+					pause = firstPause
+				}
+				log.Error("a process died; starting it again", zap.String("how", how), zap.Duration("in", pause))
 			}
-			log.Error("a process died; starting it again", zap.String("how", how), zap.Duration("in", pause))
 		}
 		select {
 		case <-stop:
@@ -77,12 +79,17 @@ func (c child) keep(log *zap.Logger, stop <-chan struct{}) error {
 		case <-time.After(pause):
 			pause = min(2*pause, longestPause)
 		}
+		began = time.Now()
+		if process, err = c.start(); err != nil {
+			log.Error("a process could not be started; trying again", zap.Error(err), zap.Duration("in", pause))
+		}
 	}
 }
 
 // process is a running child.
 type process struct {
-	pid  int
+	*os.Process
+
 	died chan string // how it ended, once
 }
 
@@ -107,17 +114,17 @@ func (c child) start() (*process, error) {
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("starting %s: %w", c.name, err)
 	}
-	return &process{pid: cmd.Process.Pid, died: died}, nil
+	return &process{Process: cmd.Process, died: died}, nil
 }
 
 // stop asks the process to end, and ends it if it does not.
 func (p *process) stop(log *zap.Logger) {
-	_ = syscall.Kill(p.pid, syscall.SIGTERM) // gone already is as good
+	_ = p.Signal(syscall.SIGTERM) // gone already is as good
 	select {
 	case <-p.died:
 	case <-time.After(stopWithin):
 		log.Warn("a process did not stop; ending it")
-		_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		_ = p.Kill()
 		<-p.died
 	}
 }

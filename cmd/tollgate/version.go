@@ -13,7 +13,7 @@ func versionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "tollgate "+version)
-			return err
+			return err //nolint:wrapcheck // standard output
 		},
 	}
 }

@@ -7,15 +7,16 @@ import (
 
 // Call is what is known of a request when the gate lets it pass. Never written to after that.
 type Call struct {
-	ID       string    // unique; ties the lines of the chat log and spans together
-	Began    time.Time // when the gate saw it
-	Route    string    // the route's prefix
-	Upstream string    // its name
-	Client   string    // the client's name; empty: not one that the configuration names
-	Address  netip.Addr
-	Method   string
-	Path     string // below the route's prefix, without the query: /v1/chat/completions
-	Parent   string // the client's traceparent header (W3C Trace Context); empty: none
+	ID          string    // unique; ties the lines of the chat log and spans together
+	Began       time.Time // when the gate saw it
+	Route       string    // the route's prefix
+	Upstream    string    // its name
+	Client      string    // the client's name; empty: not one that the configuration names
+	Address     netip.Addr
+	Method      string
+	Path        string // below the route's prefix, without the query: /v1/chat/completions
+	ContentType string // of the request's body
+	Parent      string // the client's traceparent header (W3C Trace Context); empty: none
 }
 
 // Cause says how an answer ended.

@@ -39,7 +39,7 @@ type Request struct {
 // Event is a server-sent event of an answer, or the whole body of one that is not a stream.
 type Event struct {
 	Name  string // the event field; empty for most
-	Data  []byte // valid until the next call of the reader that gave it
+	Data  []byte // valid only until the call that hands it over returns
 	Whole bool   // Data is a whole body, not an event
 }
 
@@ -51,6 +51,9 @@ type Answer struct {
 	Usage    *Usage          // nil: the upstream did not tell
 	Error    json.RawMessage // the error object of an answer or event that holds one
 	Finished bool            // the stream's own end was seen ([DONE], message_stop, response.completed), or a whole body was valid JSON
+
+	// Truncated: the upstream sent more than was kept.
+	Truncated bool
 }
 
 // Choice is one of the answers to the same question.

@@ -5,18 +5,21 @@ import (
 	"strings"
 )
 
+// Fields are headers or trailers, by their names in lower case, as HTTP/2 has them.
+type Fields map[string][]string
+
 // Echo is what /echo tells of a request.
 type Echo struct {
-	Method           string      `json:"method"`
-	URI              string      `json:"uri"`
-	Host             string      `json:"host"`
-	Proto            string      `json:"proto"`
-	Headers          http.Header `json:"headers"` // lower case, as HTTP/2 has them
-	ContentLength    int64       `json:"content_length"`
-	TransferEncoding []string    `json:"transfer_encoding"`
-	BodySHA256       string      `json:"body_sha256"`
-	BodyLength       int64       `json:"body_length"`
-	Trailers         http.Header `json:"trailers"`
+	Method           string   `json:"method"`
+	URI              string   `json:"uri"`
+	Host             string   `json:"host"`
+	Proto            string   `json:"proto"`
+	Headers          Fields   `json:"headers"`
+	ContentLength    int64    `json:"content_length"`
+	TransferEncoding []string `json:"transfer_encoding"`
+	BodySHA256       string   `json:"body_sha256"`
+	BodyLength       int64    `json:"body_length"`
+	Trailers         Fields   `json:"trailers"`
 }
 
 // echo tells what arrived.
@@ -32,8 +35,8 @@ func (c *call) echo() {
 	})
 }
 
-func lower(h http.Header) http.Header {
-	lowered := make(http.Header, len(h))
+func lower(h http.Header) Fields {
+	lowered := make(Fields, len(h))
 	for name, values := range h {
 		lowered[strings.ToLower(name)] = values
 	}

@@ -36,11 +36,11 @@ func ask(t *testing.T, method, url, body string, headers ...string) (*http.Respo
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, "", err //nolint:wrapcheck // tests look at it
+		return nil, "", err
 	}
 	defer func() { _ = response.Body.Close() }()
 	got, err := io.ReadAll(response.Body)
-	return response, string(got), err //nolint:wrapcheck // tests look at it
+	return response, string(got), err
 }
 
 func TestAnswers(t *testing.T) {

@@ -20,7 +20,7 @@ const (
 
 const (
 	longestWait = 10 * time.Minute
-	mostEvents  = 1_000_000
+	mostEvents  = 100_000
 	mostBytes   = 1 << 34
 )
 

@@ -3,6 +3,7 @@ package mock
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"hash"
 	"io"
 	"net/http"
@@ -65,7 +66,10 @@ func (c *call) finish() error {
 	defer c.server.mu.Unlock()
 	c.seen.Whole, c.seen.Trailer = err == nil, c.r.Trailer.Clone()
 	c.seen.BodySHA256, c.seen.BodyLength = c.body.hex(), c.body.length
-	return err
+	if err != nil {
+		return fmt.Errorf("reading the request's body: %w", err)
+	}
+	return nil
 }
 
 // digest is a body that counts and hashes what is read of it.

@@ -49,7 +49,11 @@ type Config struct {
 	// Who may call, and with which keys.
 	Clients []*Client `protobuf:"bytes,5,rep,name=clients,proto3" json:"clients,omitempty"`
 	// Which addresses may call any route. A route's own rules are asked as well.
-	Ip            *IPRules `protobuf:"bytes,6,opt,name=ip,proto3" json:"ip,omitempty"`
+	Ip *IPRules `protobuf:"bytes,6,opt,name=ip,proto3" json:"ip,omitempty"`
+	// Record what is asked and answered. Default: nothing is recorded.
+	ChatLog *ChatLog `protobuf:"bytes,7,opt,name=chat_log,json=chatLog,proto3" json:"chat_log,omitempty"`
+	// What operators see beside logs.
+	Telemetry     *Telemetry `protobuf:"bytes,8,opt,name=telemetry,proto3" json:"telemetry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -126,6 +130,270 @@ func (x *Config) GetIp() *IPRules {
 	return nil
 }
 
+func (x *Config) GetChatLog() *ChatLog {
+	if x != nil {
+		return x.ChatLog
+	}
+	return nil
+}
+
+func (x *Config) GetTelemetry() *Telemetry {
+	if x != nil {
+		return x.Telemetry
+	}
+	return nil
+}
+
+// The record of chats: JSON Lines, one line for the request and one for the answer, tied by uid, in
+// DIR/PREFIX/chat/chat.log and the like. Changes take effect at the next start.
+type ChatLog struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The directory. Default: Log, below the working directory.
+	Dir string `protobuf:"bytes,1,opt,name=dir,proto3" json:"dir,omitempty"`
+	// A file is begun anew at this size, in bytes. Default: 50 MB (50000000).
+	MaxFileBytes uint64 `protobuf:"varint,2,opt,name=max_file_bytes,json=maxFileBytes,proto3" json:"max_file_bytes,omitempty"`
+	// How many full files are kept of each. Default 0: all.
+	MaxFiles uint32 `protobuf:"varint,3,opt,name=max_files,json=maxFiles,proto3" json:"max_files,omitempty"`
+	// The time zone of datetime, for example Asia/Shanghai. Default: the machine's.
+	TimeZone string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Regular expressions (RE2): what matches in a text is replaced by [redacted].
+	Redact []string `protobuf:"bytes,5,rep,name=redact,proto3" json:"redact,omitempty"`
+	// Fields that are left out, such as user or messages.
+	DropFields []string `protobuf:"bytes,6,rep,name=drop_fields,json=dropFields,proto3" json:"drop_fields,omitempty"`
+	// The share of chats that is recorded, from 0 to 1. Default 1.
+	Sample *float64 `protobuf:"fixed64,7,opt,name=sample,proto3,oneof" json:"sample,omitempty"`
+	// Print chats to standard output as well, for people.
+	Print         bool `protobuf:"varint,8,opt,name=print,proto3" json:"print,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChatLog) Reset() {
+	*x = ChatLog{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChatLog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChatLog) ProtoMessage() {}
+
+func (x *ChatLog) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChatLog.ProtoReflect.Descriptor instead.
+func (*ChatLog) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ChatLog) GetDir() string {
+	if x != nil {
+		return x.Dir
+	}
+	return ""
+}
+
+func (x *ChatLog) GetMaxFileBytes() uint64 {
+	if x != nil {
+		return x.MaxFileBytes
+	}
+	return 0
+}
+
+func (x *ChatLog) GetMaxFiles() uint32 {
+	if x != nil {
+		return x.MaxFiles
+	}
+	return 0
+}
+
+func (x *ChatLog) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *ChatLog) GetRedact() []string {
+	if x != nil {
+		return x.Redact
+	}
+	return nil
+}
+
+func (x *ChatLog) GetDropFields() []string {
+	if x != nil {
+		return x.DropFields
+	}
+	return nil
+}
+
+func (x *ChatLog) GetSample() float64 {
+	if x != nil && x.Sample != nil {
+		return *x.Sample
+	}
+	return 0
+}
+
+func (x *ChatLog) GetPrint() bool {
+	if x != nil {
+		return x.Print
+	}
+	return false
+}
+
+// What operators see beside logs.
+type Telemetry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Read answers to count tokens, statuses and times by route, model and client, on /metrics of the
+	// admin port. It costs CPU on each answer: every byte is copied to Tollgate, off the client's path.
+	Usage bool `protobuf:"varint,1,opt,name=usage,proto3" json:"usage,omitempty"`
+	// One OpenTelemetry span for each call. Default: none.
+	Traces *Traces `protobuf:"bytes,2,opt,name=traces,proto3" json:"traces,omitempty"`
+	// The file into which Envoy writes one JSON line a request: /dev/stdout, or a path on Envoy's
+	// machine. Default: none.
+	AccessLog     string `protobuf:"bytes,3,opt,name=access_log,json=accessLog,proto3" json:"access_log,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Telemetry) Reset() {
+	*x = Telemetry{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Telemetry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Telemetry) ProtoMessage() {}
+
+func (x *Telemetry) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Telemetry.ProtoReflect.Descriptor instead.
+func (*Telemetry) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Telemetry) GetUsage() bool {
+	if x != nil {
+		return x.Usage
+	}
+	return false
+}
+
+func (x *Telemetry) GetTraces() *Traces {
+	if x != nil {
+		return x.Traces
+	}
+	return nil
+}
+
+func (x *Telemetry) GetAccessLog() string {
+	if x != nil {
+		return x.AccessLog
+	}
+	return ""
+}
+
+// Where spans go, by OTLP. The environment's standard OTEL_* variables count where a field is empty.
+type Traces struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// URL of the collector, for example http://localhost:4317.
+	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// grpc or http/protobuf. Default: grpc.
+	Protocol string `protobuf:"bytes,2,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	// The share of calls that is traced, from 0 to 1, where the client sends no trace context.
+	// Default 1.
+	Sample *float64 `protobuf:"fixed64,3,opt,name=sample,proto3,oneof" json:"sample,omitempty"`
+	// Put prompts and answers into spans. Default: they are left out.
+	Prompts       bool `protobuf:"varint,4,opt,name=prompts,proto3" json:"prompts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Traces) Reset() {
+	*x = Traces{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Traces) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Traces) ProtoMessage() {}
+
+func (x *Traces) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Traces.ProtoReflect.Descriptor instead.
+func (*Traces) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Traces) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *Traces) GetProtocol() string {
+	if x != nil {
+		return x.Protocol
+	}
+	return ""
+}
+
+func (x *Traces) GetSample() float64 {
+	if x != nil && x.Sample != nil {
+		return *x.Sample
+	}
+	return 0
+}
+
+func (x *Traces) GetPrompts() bool {
+	if x != nil {
+		return x.Prompts
+	}
+	return false
+}
+
 // Where clients connect.
 type Listener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -149,7 +417,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -161,7 +429,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -174,7 +442,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Listener) GetAddress() string {
@@ -225,7 +493,7 @@ type ServerTLS struct {
 
 func (x *ServerTLS) Reset() {
 	*x = ServerTLS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -237,7 +505,7 @@ func (x *ServerTLS) String() string {
 func (*ServerTLS) ProtoMessage() {}
 
 func (x *ServerTLS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -250,7 +518,7 @@ func (x *ServerTLS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerTLS.ProtoReflect.Descriptor instead.
 func (*ServerTLS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ServerTLS) GetCertificateFile() string {
@@ -280,7 +548,7 @@ type CORS struct {
 
 func (x *CORS) Reset() {
 	*x = CORS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -292,7 +560,7 @@ func (x *CORS) String() string {
 func (*CORS) ProtoMessage() {}
 
 func (x *CORS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -305,7 +573,7 @@ func (x *CORS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CORS.ProtoReflect.Descriptor instead.
 func (*CORS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CORS) GetAllowOrigins() []string {
@@ -334,7 +602,7 @@ type Admin struct {
 
 func (x *Admin) Reset() {
 	*x = Admin{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -346,7 +614,7 @@ func (x *Admin) String() string {
 func (*Admin) ProtoMessage() {}
 
 func (x *Admin) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -359,7 +627,7 @@ func (x *Admin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admin.ProtoReflect.Descriptor instead.
 func (*Admin) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Admin) GetAddress() string {
@@ -401,7 +669,7 @@ type Upstream struct {
 
 func (x *Upstream) Reset() {
 	*x = Upstream{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -413,7 +681,7 @@ func (x *Upstream) String() string {
 func (*Upstream) ProtoMessage() {}
 
 func (x *Upstream) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -426,7 +694,7 @@ func (x *Upstream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Upstream.ProtoReflect.Descriptor instead.
 func (*Upstream) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Upstream) GetName() string {
@@ -507,13 +775,15 @@ type Route struct {
 	// Tell the upstream the client's address (x-forwarded-for) and scheme (x-forwarded-proto).
 	// Default: it learns neither.
 	ForwardClientAddress bool `protobuf:"varint,5,opt,name=forward_client_address,json=forwardClientAddress,proto3" json:"forward_client_address,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Record this route's chats. Default: recorded where the file has a chat_log.
+	Log           *bool `protobuf:"varint,6,opt,name=log,proto3,oneof" json:"log,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -525,7 +795,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -538,7 +808,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Route) GetPrefix() string {
@@ -576,6 +846,13 @@ func (x *Route) GetForwardClientAddress() bool {
 	return false
 }
 
+func (x *Route) GetLog() bool {
+	if x != nil && x.Log != nil {
+		return *x.Log
+	}
+	return false
+}
+
 // Someone who may call.
 type Client struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -589,7 +866,7 @@ type Client struct {
 
 func (x *Client) Reset() {
 	*x = Client{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -601,7 +878,7 @@ func (x *Client) String() string {
 func (*Client) ProtoMessage() {}
 
 func (x *Client) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -614,7 +891,7 @@ func (x *Client) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Client.ProtoReflect.Descriptor instead.
 func (*Client) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Client) GetName() string {
@@ -644,7 +921,7 @@ type IPRules struct {
 
 func (x *IPRules) Reset() {
 	*x = IPRules{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +933,7 @@ func (x *IPRules) String() string {
 func (*IPRules) ProtoMessage() {}
 
 func (x *IPRules) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +946,7 @@ func (x *IPRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IPRules.ProtoReflect.Descriptor instead.
 func (*IPRules) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *IPRules) GetAllow() []string {
@@ -690,14 +967,38 @@ var File_tollgate_v1_config_proto protoreflect.FileDescriptor
 
 const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xaf\x02\n" +
+	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x96\x03\n" +
 	"\x06Config\x121\n" +
 	"\blistener\x18\x01 \x01(\v2\x15.tollgate.v1.ListenerR\blistener\x12(\n" +
 	"\x05admin\x18\x02 \x01(\v2\x12.tollgate.v1.AdminR\x05admin\x12=\n" +
 	"\tupstreams\x18\x03 \x03(\v2\x15.tollgate.v1.UpstreamB\b\xbaH\x05\x92\x01\x02\b\x01R\tupstreams\x124\n" +
 	"\x06routes\x18\x04 \x03(\v2\x12.tollgate.v1.RouteB\b\xbaH\x05\x92\x01\x02\b\x01R\x06routes\x12-\n" +
 	"\aclients\x18\x05 \x03(\v2\x13.tollgate.v1.ClientR\aclients\x12$\n" +
-	"\x02ip\x18\x06 \x01(\v2\x14.tollgate.v1.IPRulesR\x02ip\"\x83\x03\n" +
+	"\x02ip\x18\x06 \x01(\v2\x14.tollgate.v1.IPRulesR\x02ip\x12/\n" +
+	"\bchat_log\x18\a \x01(\v2\x14.tollgate.v1.ChatLogR\achatLog\x124\n" +
+	"\ttelemetry\x18\b \x01(\v2\x16.tollgate.v1.TelemetryR\ttelemetry\"\xb5\x02\n" +
+	"\aChatLog\x12\x10\n" +
+	"\x03dir\x18\x01 \x01(\tR\x03dir\x122\n" +
+	"\x0emax_file_bytes\x18\x02 \x01(\x04B\f\xbaH\t2\a\x18\x80\xa0\x94\xa5\x8d\x1dR\fmaxFileBytes\x12\x1b\n" +
+	"\tmax_files\x18\x03 \x01(\rR\bmaxFiles\x12\x1b\n" +
+	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\x12$\n" +
+	"\x06redact\x18\x05 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\x06redact\x12-\n" +
+	"\vdrop_fields\x18\x06 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\n" +
+	"dropFields\x124\n" +
+	"\x06sample\x18\a \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x06sample\x88\x01\x01\x12\x14\n" +
+	"\x05print\x18\b \x01(\bR\x05printB\t\n" +
+	"\a_sample\"m\n" +
+	"\tTelemetry\x12\x14\n" +
+	"\x05usage\x18\x01 \x01(\bR\x05usage\x12+\n" +
+	"\x06traces\x18\x02 \x01(\v2\x13.tollgate.v1.TracesR\x06traces\x12\x1d\n" +
+	"\n" +
+	"access_log\x18\x03 \x01(\tR\taccessLog\"\xb9\x01\n" +
+	"\x06Traces\x12\x1a\n" +
+	"\bendpoint\x18\x01 \x01(\tR\bendpoint\x128\n" +
+	"\bprotocol\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17R\x00R\x04grpcR\rhttp/protobufR\bprotocol\x124\n" +
+	"\x06sample\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x06sample\x88\x01\x01\x12\x18\n" +
+	"\aprompts\x18\x04 \x01(\bR\apromptsB\t\n" +
+	"\a_sample\"\x83\x03\n" +
 	"\bListener\x12\xa9\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x8e\x01\xbaH\x8a\x01\xba\x01\x86\x01\n" +
 	"\aaddress\x12)must be IP:PORT, for example 0.0.0.0:8000\x1aPthis == '' || this.isHostAndPort(true) && this.matches('^[0-9a-fA-F:.\\\\[\\\\]]+$')R\aaddress\x12(\n" +
@@ -725,14 +1026,16 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\vserver_name\x18\x06 \x01(\tR\n" +
 	"serverName\x12U\n" +
 	"\x0fconnect_timeout\x18\a \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\x0econnectTimeout\x12\x14\n" +
-	"\x05proxy\x18\b \x01(\tR\x05proxy\"\x9b\x03\n" +
+	"\x05proxy\x18\b \x01(\tR\x05proxy\"\xba\x03\n" +
 	"\x05Route\x12\xd6\x01\n" +
 	"\x06prefix\x18\x01 \x01(\tB\xbd\x01\xbaH\xb9\x01\xba\x01\xb5\x01\n" +
 	"\x06prefix\x12\\must begin with / and hold no empty segment, no . or .. segment, no query and no white space\x1aMthis.matches('^/$|^(/[^/?#\\\\s%\\\\\\\\]+)+/?$') && !this.matches('/[.][.]?(/|$)')R\x06prefix\x12#\n" +
 	"\bupstream\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bupstream\x128\n" +
 	"\x04auth\x18\x03 \x01(\tB$\xbaH!r\x1fR\x00R\brequiredR\vpassthroughR\x04openR\x04auth\x12$\n" +
 	"\x02ip\x18\x04 \x01(\v2\x14.tollgate.v1.IPRulesR\x02ip\x124\n" +
-	"\x16forward_client_address\x18\x05 \x01(\bR\x14forwardClientAddress\"k\n" +
+	"\x16forward_client_address\x18\x05 \x01(\bR\x14forwardClientAddress\x12\x15\n" +
+	"\x03log\x18\x06 \x01(\bH\x00R\x03log\x88\x01\x01B\x06\n" +
+	"\x04_log\"k\n" +
 	"\x06Client\x12=\n" +
 	"\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$R\x04name\x12\"\n" +
 	"\x04keys\x18\x02 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\x04keys\"3\n" +
@@ -752,36 +1055,42 @@ func file_tollgate_v1_config_proto_rawDescGZIP() []byte {
 	return file_tollgate_v1_config_proto_rawDescData
 }
 
-var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_tollgate_v1_config_proto_goTypes = []any{
 	(*Config)(nil),              // 0: tollgate.v1.Config
-	(*Listener)(nil),            // 1: tollgate.v1.Listener
-	(*ServerTLS)(nil),           // 2: tollgate.v1.ServerTLS
-	(*CORS)(nil),                // 3: tollgate.v1.CORS
-	(*Admin)(nil),               // 4: tollgate.v1.Admin
-	(*Upstream)(nil),            // 5: tollgate.v1.Upstream
-	(*Route)(nil),               // 6: tollgate.v1.Route
-	(*Client)(nil),              // 7: tollgate.v1.Client
-	(*IPRules)(nil),             // 8: tollgate.v1.IPRules
-	(*durationpb.Duration)(nil), // 9: google.protobuf.Duration
+	(*ChatLog)(nil),             // 1: tollgate.v1.ChatLog
+	(*Telemetry)(nil),           // 2: tollgate.v1.Telemetry
+	(*Traces)(nil),              // 3: tollgate.v1.Traces
+	(*Listener)(nil),            // 4: tollgate.v1.Listener
+	(*ServerTLS)(nil),           // 5: tollgate.v1.ServerTLS
+	(*CORS)(nil),                // 6: tollgate.v1.CORS
+	(*Admin)(nil),               // 7: tollgate.v1.Admin
+	(*Upstream)(nil),            // 8: tollgate.v1.Upstream
+	(*Route)(nil),               // 9: tollgate.v1.Route
+	(*Client)(nil),              // 10: tollgate.v1.Client
+	(*IPRules)(nil),             // 11: tollgate.v1.IPRules
+	(*durationpb.Duration)(nil), // 12: google.protobuf.Duration
 }
 var file_tollgate_v1_config_proto_depIdxs = []int32{
-	1,  // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
-	4,  // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
-	5,  // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
-	6,  // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
-	7,  // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
-	8,  // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
-	2,  // 6: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
-	3,  // 7: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
-	9,  // 8: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
-	9,  // 9: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
-	8,  // 10: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	4,  // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
+	7,  // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
+	8,  // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
+	9,  // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
+	10, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
+	11, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
+	1,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
+	2,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
+	3,  // 8: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
+	5,  // 9: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
+	6,  // 10: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
+	12, // 11: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
+	12, // 12: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
+	11, // 13: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_v1_config_proto_init() }
@@ -789,13 +1098,16 @@ func file_tollgate_v1_config_proto_init() {
 	if File_tollgate_v1_config_proto != nil {
 		return
 	}
+	file_tollgate_v1_config_proto_msgTypes[1].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[3].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_v1_config_proto_rawDesc), len(file_tollgate_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

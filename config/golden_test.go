@@ -1,0 +1,182 @@
+package config
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// sentinel is the beginning of every key in testdata: no error and no dump may hold it.
+const sentinel = "sk-sentinel"
+
+// TestGolden reads the tollgate.yaml or .env of each testdata/*.txtar, and compares what comes of
+// it, a dump or an error, with the file "result". Other files of the archive stand in ${DIR}; its
+// file "environment" holds NAME=value lines.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := result(t, archive)
+			if strings.Contains(got, sentinel) {
+				t.Errorf("a key is shown:\n%s", got)
+			}
+			want := find(archive, "result")
+			if *update {
+				want.Data = []byte(got)
+				if err := os.WriteFile(file, txtar.Format(archive), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(string(want.Data), got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// find gives a file of the archive, which is added if it is not there.
+func find(archive *txtar.Archive, name string) *txtar.File {
+	for i := range archive.Files {
+		if archive.Files[i].Name == name {
+			return &archive.Files[i]
+		}
+	}
+	archive.Files = append(archive.Files, txtar.File{Name: name})
+	return &archive.Files[len(archive.Files)-1]
+}
+
+// result is the dump of the configuration, or the error.
+func result(t *testing.T, archive *txtar.Archive) string {
+	t.Helper()
+	dir := t.TempDir()
+	variables := map[string]string{"DIR": dir}
+	var c *Config
+	err := errors.New("the archive holds neither tollgate.yaml nor .env")
+	for _, file := range archive.Files {
+		switch file.Name {
+		case "tollgate.yaml", ".env", "result":
+		case "environment":
+			readEnvironment(t, file.Data, variables)
+		default:
+			if err := os.WriteFile(filepath.Join(dir, file.Name), file.Data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, file := range archive.Files {
+		switch file.Name {
+		case "tollgate.yaml":
+			c, err = Parse(file.Name, file.Data, environmentOf(variables))
+		case ".env":
+			c, err = ParseEnv(file.Name, string(file.Data), environmentOf(variables))
+		}
+	}
+	if err != nil {
+		checkProblems(t, err)
+		return strings.ReplaceAll(err.Error(), dir, "${DIR}") + "\n"
+	}
+	return strings.ReplaceAll(dump(c), dir, "${DIR}")
+}
+
+// checkProblems sees that an error says where it is.
+func checkProblems(t *testing.T, err error) {
+	t.Helper()
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) == 0 {
+		t.Fatalf("not problems: %v", err)
+	}
+	for _, p := range problems {
+		if p.File == "" || p.Message == "" {
+			t.Errorf("a problem without a file or message: %+v", p)
+		}
+	}
+}
+
+func readEnvironment(t *testing.T, data []byte, variables map[string]string) {
+	t.Helper()
+	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
+		name, value, ok := strings.Cut(lines.Text(), "=")
+		if !ok {
+			t.Fatalf("not NAME=value: %s", lines.Text())
+		}
+		variables[name] = value
+	}
+}
+
+func environmentOf(variables map[string]string) Environment {
+	return func(name string) (string, bool) {
+		value, ok := variables[name]
+		return value, ok
+	}
+}
+
+// dump prints a configuration for people. Keys show as fingerprints.
+func dump(c *Config) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("source: %s", c.Source)
+	l := c.Listener
+	line("listener: %s tls=%t trusted_hops=%d cors=%t origins=%v idle_timeout=%s", l.Address, l.TLS != nil, l.TrustedHops, l.CORS, l.AllowOrigins, l.IdleTimeout)
+	line("admin: %s", c.Admin)
+	for _, u := range c.Upstreams {
+		keys := make([]string, len(u.Keys))
+		for i, k := range u.Keys {
+			keys[i] = k.Fingerprint()
+		}
+		line("upstream %s: %s keys=%v key_header=%q ca=%t server_name=%s connect_timeout=%s%s",
+			u.Name, u.URL(), keys, u.KeyHeader, u.CA != "", u.ServerName, u.ConnectTimeout, optional(" proxy=", u.Proxy.IsValid(), u.Proxy))
+	}
+	for _, r := range c.Routes {
+		line("route %s -> %s: auth=%s gate=%t%s", r.Prefix, r.Upstream.Name, r.Auth, r.Needs().Gate, optional(" ip=", !r.IP.Any(), r.IP))
+	}
+	for _, client := range c.Clients {
+		line("client %s: %d keys", client.Name, count(c, client))
+	}
+	if len(c.Routes) > 0 && !c.Routes[0].ForAll.Any() {
+		line("ip: allow=%v deny=%v", c.Routes[0].ForAll.Allow, c.Routes[0].ForAll.Deny)
+	}
+	for _, file := range c.Files {
+		line("file: %s", file)
+	}
+	for _, warning := range c.Warnings {
+		line("warning: %s", warning)
+	}
+	return b.String()
+}
+
+func optional(label string, shown bool, value any) string {
+	if !shown {
+		return ""
+	}
+	return label + fmt.Sprintf("%v", value)
+}
+
+func count(c *Config, client *Client) int {
+	n := 0
+	for _, owner := range c.clients {
+		if owner == client {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,38 @@
+package config
+
+// notInForce says of each variable that is set and has no effect what that means. Where going on
+// without it would send requests elsewhere or let in whom it keeps out, it is a problem.
+//
+// Silent are those that only shape what is said here already (CACHE_BACKEND, RATE_LIMIT_STRATEGY,
+// CHAT_COMPLETION_ROUTE, TZ ...), and ITER_CHUNK_TYPE: bytes always travel on as they arrive.
+func (v *variables) notInForce() {
+	for _, s := range []struct{ name, effect string }{
+		{"LOG_CHAT", "chats are not logged"},
+		{"LOG_OPENAI", "chats are not logged"},
+		{"LOG_GENERAL", "requests are not logged"},
+		{"PRINT_CHAT", "chats are not printed"},
+		{"CACHE_CHAT_COMPLETION", "answers are not cached"},
+		{"CACHE_EMBEDDING", "embeddings are not cached"},
+		{"CACHE_OPENAI", "answers are not cached"},
+		{"CACHE_GENERAL", "answers are not cached"},
+		{"BENCHMARK_MODE", "/benchmark is not served; `tollgate mock` serves it on a port of its own"},
+	} {
+		if v.isTrue(s.name) {
+			v.warn("%s is not in force in this version: %s", s.name, s.effect)
+		}
+	}
+	for _, s := range []struct{ name, effect string }{
+		{"REQ_RATE_LIMIT", "the requests of these routes are not limited"},
+		{"GLOBAL_RATE_LIMIT", "requests are not limited"},
+		{"TOKEN_RATE_LIMIT", "the pace of answers is not limited"},
+	} {
+		if value := v.get(s.name); value != "" && value != "inf" && value != "{}" {
+			v.warn("%s is not in force in this version: %s", s.name, s.effect)
+		}
+	}
+	for _, name := range []string{"OPENAI_API_KEY_CONFIG", "FORWARD_KEY_CONFIG", "LEVEL_MODELS"} {
+		if value := v.get(name); value != "" && value != "{}" {
+			v.problem(name, "is of OpenAI-Forward 0.7 or later and not understood in this version, and going on without it would let pass whom it keeps out: write upstreams, routes and clients into a tollgate.yaml")
+		}
+	}
+}

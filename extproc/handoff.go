@@ -1,0 +1,105 @@
+package extproc
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tollgate/extproc/exchange"
+	"tollgate/extproc/openai"
+)
+
+const (
+	// comeWithin is how long the tap has to come for a call that the gate let pass: it comes with
+	// the request's headers, at once.
+	comeWithin = 30 * time.Second
+
+	// maxWaiting bounds the calls that wait for the tap.
+	maxWaiting = 100_000
+)
+
+// Listener hears one call. Its methods are called by one goroutine, never block, and keep nothing
+// that they are given but the answer.
+type Listener interface {
+	// Asked tells what was asked, once the body is whole; not called where it could not be read.
+	Asked(request *openai.Request)
+
+	// Event tells each event of a streamed answer, or the whole body of another.
+	Event(event *openai.Event)
+
+	// Done is called exactly once, whatever happened. The answer is what arrived of it; nil: nothing.
+	Done(answer *openai.Answer, end exchange.End)
+}
+
+// admission is a call that the gate let pass, with who listens to it.
+type admission struct {
+	call      *exchange.Call
+	listeners []Listener
+}
+
+func (a *admission) done(answer *openai.Answer, end exchange.End) {
+	for _, l := range a.listeners {
+		l.Done(answer, end)
+	}
+}
+
+// handoff keeps admissions between the gate, which makes them, and the tap, which comes for them.
+type handoff struct {
+	mu      sync.Mutex
+	waiting map[string]*admission
+}
+
+func newHandoff() *handoff { return &handoff{waiting: map[string]*admission{}} }
+
+// put leaves an admission for the tap. Where too many wait already, its listeners hear the end.
+func (h *handoff) put(a *admission) {
+	h.mu.Lock()
+	full := len(h.waiting) >= maxWaiting
+	if !full {
+		h.waiting[a.call.ID] = a
+	}
+	h.mu.Unlock()
+	if full {
+		a.done(nil, exchange.End{Cause: exchange.Unseen, Last: time.Now()})
+	}
+}
+
+// take gives the admission to the tap; nil where there is none, as for answers of the gate's own.
+func (h *handoff) take(id string) *admission {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := h.waiting[id]
+	delete(h.waiting, id)
+	return a
+}
+
+// expire ends the calls that began before a time and that no tap came for.
+func (h *handoff) expire(before time.Time) {
+	h.mu.Lock()
+	var expired []*admission
+	for id, a := range h.waiting {
+		if a.call.Began.Before(before) {
+			expired = append(expired, a)
+			delete(h.waiting, id)
+		}
+	}
+	h.mu.Unlock()
+	for _, a := range expired {
+		a.done(nil, exchange.End{Cause: exchange.Unseen, Last: time.Now()})
+	}
+}
+
+// Run ends calls that no tap comes for, until ctx ends; then it ends all that wait.
+func (g *Gate) Run(ctx context.Context) {
+	tick := time.NewTicker(comeWithin / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			g.handoff.expire(time.Now().Add(time.Hour))
+			return
+		case now := <-tick.C:
+			g.handoff.expire(now.Add(-comeWithin))
+		}
+	}
+}

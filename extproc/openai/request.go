@@ -1,0 +1,124 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"strings"
+)
+
+// maxForm bounds how many parts of a form are read: each costs more than the bytes it was sent in.
+const maxForm = 1000
+
+// byteOrderMark is what some clients on Windows begin a file with; Python's JSON reader skips it too.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// ParseRequest reads a request's body. A body that is not a form is read as JSON, whatever its
+// content-type says: upstreams do the same, and a rule about models must see what they see. The error
+// says what was wrong and never quotes the body.
+func ParseRequest(api API, contentType string, body []byte) (*Request, error) {
+	fields, err := parseFields(contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	r := &Request{API: api, Fields: fields}
+	// What is not a string is no model's name: whoever needs one misses it.
+	if json.Unmarshal(fields["model"], &r.Model) != nil {
+		r.Model = ""
+	}
+	switch string(fields["stream"]) {
+	case "true", `"true"`, `"True"`, `"1"`:
+		r.Stream = true
+	}
+	return r, nil
+}
+
+func parseFields(contentType string, body []byte) (map[string]json.RawMessage, error) {
+	kind, parameters, err := mime.ParseMediaType(contentType)
+	if !strings.EqualFold(kind, "multipart/form-data") {
+		return parseObject(bytes.TrimPrefix(body, byteOrderMark))
+	}
+	if err != nil || parameters["boundary"] == "" {
+		return nil, errors.New("the content-type is multipart/form-data, but has no usable boundary")
+	}
+	return parseForm(multipart.NewReader(bytes.NewReader(body), parameters["boundary"]))
+}
+
+// parseObject takes an object's members as they are. encoding/json keeps the last of two with one
+// name, as Python, JavaScript and Go upstreams do.
+func parseObject(body []byte) (map[string]json.RawMessage, error) {
+	trimmed := bytes.TrimLeft(body, " \t\r\n")
+	if len(trimmed) == 0 {
+		return nil, errors.New("the body is empty; a JSON object is expected")
+	}
+	var fields map[string]json.RawMessage
+	err := json.Unmarshal(body, &fields)
+	if bad, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return nil, fmt.Errorf("the body is not valid JSON: it goes wrong at byte %d of %d", bad.Offset, len(body))
+	}
+	if err != nil || fields == nil {
+		return nil, fmt.Errorf("the body is JSON, but %s where an object is expected", kindOf(trimmed[0]))
+	}
+	return fields, nil
+}
+
+// kindOf names a JSON value by its first byte.
+func kindOf(first byte) string {
+	switch first {
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
+
+// parseForm reads a form's fields as JSON strings, and passes over its files. Of two with one name
+// the last counts, unless the name says that it is a list (timestamp_granularities[]): an array then.
+func parseForm(form *multipart.Reader) (map[string]json.RawMessage, error) {
+	values := map[string][]string{}
+	for n := 0; ; n++ {
+		part, err := form.NextRawPart()
+		if errors.Is(err, io.EOF) && n > 0 {
+			return formFields(values)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the body is not a valid form: it goes wrong at part %d", n+1)
+		}
+		if n == maxForm {
+			return nil, fmt.Errorf("the form has more than %d parts", maxForm)
+		}
+		if part.FormName() == "" || part.FileName() != "" {
+			continue
+		}
+		value, err := io.ReadAll(part)
+		if err != nil {
+			return nil, fmt.Errorf("the body is not a valid form: part %d has no end", n+1)
+		}
+		values[part.FormName()] = append(values[part.FormName()], string(value))
+	}
+}
+
+func formFields(values map[string][]string) (map[string]json.RawMessage, error) {
+	fields := make(map[string]json.RawMessage, len(values))
+	for name, list := range values {
+		var value any = list[len(list)-1]
+		if strings.HasSuffix(name, "[]") {
+			value = list
+		}
+		raw, err := json.Marshal(value)
+		if err != nil {
+			return nil, fmt.Errorf("a form field cannot be read: %w", err)
+		}
+		fields[name] = raw
+	}
+	return fields, nil
+}

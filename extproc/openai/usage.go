@@ -1,0 +1,64 @@
+package openai
+
+import "math"
+
+// usage is the usage object in all its dialects.
+type usage struct {
+	Prompt     count   `json:"prompt_tokens"`
+	Completion count   `json:"completion_tokens"`
+	Total      count   `json:"total_tokens"`
+	Input      count   `json:"input_tokens"`
+	Output     count   `json:"output_tokens"`
+	PromptOf   details `json:"prompt_tokens_details"`
+	CompleteOf details `json:"completion_tokens_details"`
+	InputOf    details `json:"input_tokens_details"`
+	OutputOf   details `json:"output_tokens_details"`
+	CacheRead  count   `json:"cache_read_input_tokens"`     // Anthropic's
+	CacheWrite count   `json:"cache_creation_input_tokens"` // Anthropic's
+	CacheHit   count   `json:"prompt_cache_hit_tokens"`     // DeepSeek's
+}
+
+type details struct {
+	Cached    count `json:"cached_tokens"`
+	Reasoning count `json:"reasoning_tokens"`
+}
+
+// count is a number of tokens; some upstreams write 12.0.
+type count float64
+
+// addUsage takes what an event tells about usage. The last one counts: with vLLM's continuous usage
+// each event has it, and it grows. One that tells nothing does not undo what an earlier one told.
+func (a *Assembler) addUsage(u *usage) {
+	if u == nil || *u == (usage{}) {
+		return
+	}
+	told := Usage{
+		Prompt:     tokens(u.Prompt, u.Input),
+		Completion: tokens(u.Completion, u.Output),
+		Total:      tokens(u.Total),
+		Cached:     tokens(u.PromptOf.Cached, u.InputOf.Cached, u.CacheHit),
+		Reasoning:  tokens(u.CompleteOf.Reasoning, u.OutputOf.Reasoning),
+	}
+	if told.Total == 0 {
+		told.Total = told.Prompt + told.Completion
+	}
+	a.answer.Usage = &told
+}
+
+// tokens is the first count that is not zero.
+func tokens(counts ...count) int {
+	for _, c := range counts {
+		if c > 0 {
+			return int(min(c, math.MaxInt32))
+		}
+	}
+	return 0
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	made := *p
+	return &made
+}
