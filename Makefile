@@ -43,8 +43,11 @@ build: ## Build bin/tollgate, one static program
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tollgate ./cmd/tollgate
 
 .PHONY: test
-test: envoy build $(PYTHON_CLIENTS) $(NODE_CLIENTS) ## Get what the tests need, and run all of them. Flags: ARGS="-run Name -v"
+test: test-tools build ## Get what the tests need, and run all of them. Flags: ARGS="-run Name -v"
 	go test -race $(ARGS) ./...
+
+.PHONY: test-tools
+test-tools: envoy $(VENV)/.dotenv $(PYTHON_CLIENTS) $(NODE_CLIENTS) ## Get what the tests need
 
 .PHONY: lint
 lint: $(LINTER) ## Check style and known mistakes (.golangci.yml)
@@ -60,7 +63,7 @@ proto: ## Make the Go code of the configuration's schema anew
 
 .PHONY: golden
 golden: envoy ## Rewrite the golden files, to be reviewed as a change
-	go test ./xds ./envoy ./config -update
+	go test ./xds ./envoy ./config ./cmd/tollgate ./extproc/openai -update
 
 .PHONY: bench
 bench: ## Run the benchmarks of the Go code
@@ -76,7 +79,7 @@ clean: ## Remove everything that make made
 
 .PHONY: help
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 $(VENV)/.made:
 	python3 -m venv $(VENV)
@@ -88,6 +91,10 @@ $(TOOLS)/envoy-%: | $(VENV)/.made
 	ln -sf $(VENV)/lib/python3.*/site-packages/envoy/_bin/envoy $@
 
 $(VENV)/.clients: $(CLIENTS)/python/requirements.txt | $(VENV)/.made
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(VENV)/.dotenv: config/testdata/requirements.txt | $(VENV)/.made
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 

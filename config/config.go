@@ -106,8 +106,9 @@ type Route struct {
 	// Identified tells that the configuration names clients, so that a key may be one of theirs.
 	Identified bool
 
-	// Log tells whether chats are recorded, Metered whether answers are read for metrics or spans.
-	Log, Metered bool
+	// Log tells whether chats are recorded, Metered whether answers are read for metrics, Traced
+	// whether calls have spans.
+	Log, Metered, Traced bool
 
 	// ForwardClientAddress tells the upstream who called, by x-forwarded-for and -proto.
 	ForwardClientAddress bool
@@ -137,9 +138,9 @@ type ChatLog struct {
 
 // Traces is where spans go.
 type Traces struct {
-	Endpoint string // empty: as the OTEL_* variables say
-	Protocol string // grpc or http/protobuf
-	Sample   float64
+	Endpoint string  // empty: as the OTEL_* variables say
+	Protocol string  // grpc or http/protobuf; empty: as the OTEL_* variables say
+	Sample   float64 // 0 to 1; negative: as the OTEL_* variables say
 	Prompts  bool
 }
 
@@ -150,34 +151,3 @@ type Client struct {
 
 // Digest is the SHA-256 of a key.
 type Digest = [sha256.Size]byte
-
-// IPRules says which addresses may call.
-type IPRules struct {
-	Allow []netip.Prefix // empty: all
-	Deny  []netip.Prefix // wins over Allow
-}
-
-// Any tells whether the rules let every address pass.
-func (r IPRules) Any() bool { return len(r.Allow) == 0 && len(r.Deny) == 0 }
-
-// Permits tells whether an address may call. An address that cannot be read may not, unless the
-// rules let all pass.
-func (r IPRules) Permits(address netip.Addr) bool {
-	if r.Any() {
-		return true
-	}
-	address = address.Unmap()
-	if !address.IsValid() || contains(r.Deny, address) {
-		return false
-	}
-	return len(r.Allow) == 0 || contains(r.Allow, address)
-}
-
-func contains(ranges []netip.Prefix, address netip.Addr) bool {
-	for _, r := range ranges {
-		if r.Contains(address.WithZone("")) {
-			return true
-		}
-	}
-	return false
-}

@@ -65,8 +65,13 @@ func refer(message *tollgatev1.Config) (names []string) {
 	return names
 }
 
-// omitDefaults drops auth where it says what the schema's default is: without clients, always.
+// omitDefaults drops what says the schema's defaults: the time to connect, and without clients auth.
 func omitDefaults(message *tollgatev1.Config) {
+	for _, u := range message.GetUpstreams() {
+		if u.GetConnectTimeout().AsDuration() == DefaultConnectTimeout {
+			u.ConnectTimeout = nil
+		}
+	}
 	if len(message.GetClients()) > 0 {
 		return
 	}

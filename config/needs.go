@@ -14,7 +14,7 @@ type Needs struct {
 // Needs compiles a route's policies into the cheapest thing that serves them. A route without any
 // policy needs nothing: Envoy forwards it alone.
 func (r *Route) Needs() Needs {
-	tap := r.Log || r.Metered
+	tap := r.Log || r.Metered || r.Traced
 	return Needs{
 		Gate: tap || r.Auth != AuthPassthrough || r.Identified || !r.IP.Any() || !r.ForAll.Any(),
 		Tap:  tap,

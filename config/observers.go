@@ -19,8 +19,8 @@ func (r *resolver) observers() {
 	if m := r.message.GetTelemetry().GetTraces(); m != nil {
 		r.config.Traces = &Traces{
 			Endpoint: m.GetEndpoint(),
-			Protocol: cmp.Or(m.GetProtocol(), "grpc"),
-			Sample:   share(m.Sample),
+			Protocol: m.GetProtocol(),
+			Sample:   share(m.Sample, -1),
 			Prompts:  m.GetPrompts(),
 		}
 	}
@@ -34,7 +34,7 @@ func (r *resolver) observers() {
 		MaxFiles:     int(m.GetMaxFiles()),
 		Location:     time.Local,
 		DropFields:   m.GetDropFields(),
-		Sample:       share(m.Sample),
+		Sample:       share(m.Sample, 1),
 		Print:        m.GetPrint(),
 	}
 	if m.GetTimeZone() != "" {
@@ -55,10 +55,10 @@ func (r *resolver) observers() {
 	r.config.ChatLog = log
 }
 
-// share is a written share, or all.
-func share(written *float64) float64 {
+// share is a written share, or a default.
+func share(written *float64, otherwise float64) float64 {
 	if written == nil {
-		return 1
+		return otherwise
 	}
 	return *written
 }

@@ -170,7 +170,8 @@ func (r *resolver) routes() {
 			ForAll:               forAll,
 			Identified:           len(r.config.Clients) > 0,
 			Log:                  r.config.ChatLog != nil && (m.Log == nil || m.GetLog()),
-			Metered:              r.config.Usage || r.config.Traces != nil,
+			Metered:              r.config.Usage,
+			Traced:               r.config.Traces != nil,
 			ForwardClientAddress: m.GetForwardClientAddress(),
 		}
 		if route.Auth == AuthRequired && !route.Identified {
@@ -234,44 +235,6 @@ func (r *resolver) upstreamNames() []string {
 		names[i] = u.Name
 	}
 	return names
-}
-
-func (r *resolver) ipRules(field string, m *tollgatev1.IPRules) IPRules {
-	return IPRules{
-		Allow: r.ranges(field+".allow", m.GetAllow()),
-		Deny:  r.ranges(field+".deny", m.GetDeny()),
-	}
-}
-
-func (r *resolver) ranges(field string, written []string) []netip.Prefix {
-	var ranges []netip.Prefix
-	for i, text := range written {
-		parsed, err := parseRange(text)
-		if err != nil {
-			r.problem(fmt.Sprintf("%s[%d]", field, i), "%q is neither an IP address nor a range such as 192.0.2.0/24", text)
-		}
-		ranges = append(ranges, parsed)
-	}
-	return ranges
-}
-
-func parseRange(text string) (netip.Prefix, error) {
-	if !strings.Contains(text, "/") {
-		address, err := netip.ParseAddr(text)
-		if err != nil {
-			return netip.Prefix{}, fmt.Errorf("parsing an address: %w", err)
-		}
-		address = address.Unmap().WithZone("")
-		return netip.PrefixFrom(address, address.BitLen()), nil
-	}
-	parsed, err := netip.ParsePrefix(text)
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("parsing a range: %w", err)
-	}
-	if parsed.Addr().Is4In6() {
-		return netip.Prefix{}, fmt.Errorf("parsing a range: %s is an IPv4 address in IPv6 form", parsed.Addr())
-	}
-	return parsed.Masked(), nil
 }
 
 func (r *resolver) address(field, written, otherwise string) netip.AddrPort {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -32,10 +31,7 @@ type heard struct {
 }
 
 // ear collects calls, and hands each out when it is done.
-type ear struct {
-	mu   sync.Mutex
-	done chan *heard
-}
+type ear struct{ done chan *heard }
 
 func newEar() *ear { return &ear{done: make(chan *heard, 1000)} }
 

@@ -107,10 +107,10 @@ func (f *fleet) forgetRejections() {
 	f.rejected = nil
 }
 
-func (f *fleet) empty() bool {
+func (f *fleet) size() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.envoys) == 0
+	return len(f.envoys)
 }
 
 // await returns when every connected Envoy has acknowledged what is wanted, with the first

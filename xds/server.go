@@ -79,6 +79,9 @@ func (s *Server) Ready() (version string, ready bool) {
 	return version, err == nil && s.fleet.anyRuns(wanted)
 }
 
+// Envoys is how many are connected.
+func (s *Server) Envoys() int { return s.fleet.size() }
+
 // Publish brings the resources to all connected Envoys and returns when they run them, or with a
 // [Rejected] error when one does not take them and all went back to what was in force. See the
 // package's documentation for the steps.
@@ -171,7 +174,7 @@ func (s *Server) set(r *Resources) error {
 
 // waitForDNS lets Envoy resolve the names of clusters that are new.
 func (s *Server) waitForDNS(ctx context.Context, before, next *Resources) {
-	if !next.resolvesMoreThan(before) || s.fleet.empty() {
+	if !next.resolvesMoreThan(before) || s.fleet.size() == 0 {
 		return
 	}
 	timer := time.NewTimer(resolveWithin)

@@ -16,6 +16,7 @@ import (
 
 	"tollgate/config"
 	"tollgate/extproc"
+	"tollgate/extproc/usage"
 	"tollgate/xds"
 )
 
@@ -27,6 +28,7 @@ type live struct {
 	source  *source
 	gate    *extproc.Gate
 	control *xds.Server
+	metrics *usage.Metrics
 
 	mu      sync.Mutex
 	current *config.Config
@@ -49,6 +51,7 @@ func (l *live) apply(ctx context.Context, next *config.Config) error {
 		return fmt.Errorf("bringing the configuration into force: %w", err)
 	}
 	l.current = next
+	l.metrics.Configured(resources.Version())
 	return nil
 }
 
@@ -126,6 +129,7 @@ func (l *live) reload(ctx context.Context) bool {
 		err = l.apply(ctx, next)
 	}
 	if err != nil {
+		l.metrics.ReloadFailed()
 		l.log.Error("the new configuration is not used; the last good one stays in force", zap.Error(err))
 		return false
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -86,6 +87,9 @@ func reserve(ctx context.Context, from *source, c *config.Config) error {
 		return withHint(fmt.Errorf("the port for clients cannot be had: %w", err), hint)
 	}
 	_, err := probe(ctx, c.Admin.String())
+	if c.Admin.Port() == c.Listener.Address.Port() {
+		err = errors.New("it is that for clients: give operators another by --admin")
+	}
 	if err != nil && c.Admin.String() == config.DefaultAdmin {
 		c.Admin, err = probe(ctx, "127.0.0.1:0")
 		from.admin = c.Admin.String()

@@ -20,12 +20,16 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 
-	"tollgate/extproc"
 	"tollgate/xds"
 )
 
-// drainWithin is how long streams get to end by themselves when the process must stop.
-const drainWithin = 5 * time.Second
+const (
+	// drainWithin is how long streams get to end by themselves when the process must stop.
+	drainWithin = 5 * time.Second
+
+	// closeWithin is how long what was accepted gets to be written, after that.
+	closeWithin = 5 * time.Second
+)
 
 func serveCommand() *cobra.Command {
 	var from source
@@ -60,8 +64,12 @@ func serve(ctx context.Context, log *zap.Logger, from *source, listen string, lo
 	for _, warning := range c.Warnings {
 		log.Warn(warning)
 	}
-	gate, control := extproc.NewGate(extproc.Options{Log: log.Named("gate")}), xds.NewServer(log.Named("xds"))
-	live := &live{log: log, source: from, gate: gate, control: control}
+	watching, err := newObservers(ctx, log, c)
+	if err != nil {
+		return err
+	}
+	gate, control := watching.gate(log.Named("gate")), xds.NewServer(log.Named("xds"))
+	live := &live{log: log, source: from, gate: gate, control: control, metrics: watching.metrics}
 	if err := live.apply(ctx, c); err != nil {
 		return err
 	}
@@ -78,23 +86,29 @@ func serve(ctx context.Context, log *zap.Logger, from *source, listen string, lo
 	if err != nil {
 		return withHint(fmt.Errorf("listening for operators: %w", err), "is another tollgate running? admin.address in tollgate.yaml moves this one")
 	}
-	group, ctx := errgroup.WithContext(ctx)
 	server := newGRPCServer()
 	extprocv3.RegisterExternalProcessorServer(server, gate)
 	control.Register(ctx, server)
 	healthv1.RegisterHealthServer(server, health.NewServer())
+	log.Info("serving", zap.String("envoy", listen), zap.Stringer("admin", c.Admin),
+		zap.String("configuration", c.Source), zap.String("version", version))
 
+	group, ctx := errgroup.WithContext(ctx)
+	calls, noMoreCalls := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return server.Serve(listener) })
-	group.Go(func() error { return serveAdmin(ctx, admin, live.ready(localEnvoy)) })
+	group.Go(func() error { return serveAdmin(ctx, admin, live.ready(localEnvoy), watching.handler(control)) })
 	group.Go(func() error { return live.follow(ctx) })
+	group.Go(func() error { gate.Run(calls); return nil })
 	group.Go(func() error {
+		defer noMoreCalls()
 		<-ctx.Done()
 		drain(server)
 		return nil
 	})
-	log.Info("serving", zap.String("envoy", listen), zap.Stringer("admin", c.Admin),
-		zap.String("configuration", c.Source), zap.String("version", version))
-	return group.Wait() //nolint:wrapcheck // each says what it was doing
+	err = group.Wait()
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer cancel()
+	return errors.Join(err, watching.close(closing))
 }
 
 // local tells whether an address can be reached from this machine only.
@@ -157,10 +171,11 @@ func listenOn(ctx context.Context, address string) (net.Listener, error) {
 }
 
 // serveAdmin answers operators until ctx ends.
-func serveAdmin(ctx context.Context, listener net.Listener, ready http.HandlerFunc) error {
+func serveAdmin(ctx context.Context, listener net.Listener, ready http.HandlerFunc, metrics http.Handler) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", ready)
+	mux.Handle("GET /metrics", metrics)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()

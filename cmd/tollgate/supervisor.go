@@ -21,7 +21,7 @@ const (
 	healthyAfter = 30 * time.Second
 
 	// stopWithin is how long a child gets to stop by itself.
-	stopWithin = drainWithin + 2*time.Second
+	stopWithin = drainWithin + closeWithin + 2*time.Second
 )
 
 // child is a process that must always run.

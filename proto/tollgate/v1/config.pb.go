@@ -325,10 +325,10 @@ type Traces struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// URL of the collector, for example http://localhost:4317.
 	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
-	// grpc or http/protobuf. Default: grpc.
+	// grpc or http/protobuf. Default: as the environment says, else grpc.
 	Protocol string `protobuf:"bytes,2,opt,name=protocol,proto3" json:"protocol,omitempty"`
 	// The share of calls that is traced, from 0 to 1, where the client sends no trace context.
-	// Default 1.
+	// Default: as the environment says, else 1.
 	Sample *float64 `protobuf:"fixed64,3,opt,name=sample,proto3,oneof" json:"sample,omitempty"`
 	// Put prompts and answers into spans. Default: they are left out.
 	Prompts       bool `protobuf:"varint,4,opt,name=prompts,proto3" json:"prompts,omitempty"`
@@ -1026,10 +1026,10 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\vserver_name\x18\x06 \x01(\tR\n" +
 	"serverName\x12U\n" +
 	"\x0fconnect_timeout\x18\a \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\x0econnectTimeout\x12\x14\n" +
-	"\x05proxy\x18\b \x01(\tR\x05proxy\"\xba\x03\n" +
-	"\x05Route\x12\xd6\x01\n" +
-	"\x06prefix\x18\x01 \x01(\tB\xbd\x01\xbaH\xb9\x01\xba\x01\xb5\x01\n" +
-	"\x06prefix\x12\\must begin with / and hold no empty segment, no . or .. segment, no query and no white space\x1aMthis.matches('^/$|^(/[^/?#\\\\s%\\\\\\\\]+)+/?$') && !this.matches('/[.][.]?(/|$)')R\x06prefix\x12#\n" +
+	"\x05proxy\x18\b \x01(\tR\x05proxy\"\xda\x03\n" +
+	"\x05Route\x12\xf6\x01\n" +
+	"\x06prefix\x18\x01 \x01(\tB\xdd\x01\xbaH\xd9\x01\xba\x01\xd5\x01\n" +
+	"\x06prefix\x12imust begin with / and hold no empty segment, no . or .. segment, no query, no white space, and ASCII only\x1a`this.matches('^/$|^(/[^/?#\\\\s%\\\\\\\\\\\\x{80}-\\\\x{10FFFF}]+)+/?$') && !this.matches('/[.][.]?(/|$)')R\x06prefix\x12#\n" +
 	"\bupstream\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bupstream\x128\n" +
 	"\x04auth\x18\x03 \x01(\tB$\xbaH!r\x1fR\x00R\brequiredR\vpassthroughR\x04openR\x04auth\x12$\n" +
 	"\x02ip\x18\x04 \x01(\v2\x14.tollgate.v1.IPRulesR\x02ip\x124\n" +

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"tollgate/config"
+	"tollgate/extproc"
+	"tollgate/extproc/exchange"
+	"tollgate/extproc/usage"
+	"tollgate/xds"
+)
+
+// observers is who looks on: metrics, spans and the chat log. What the configuration says of them
+// when the process starts is what counts; which routes they look at can change.
+type observers struct {
+	metrics *usage.Metrics
+	tracer  *usage.Tracer // nil: no spans
+}
+
+func newObservers(ctx context.Context, log *zap.Logger, c *config.Config) (*observers, error) {
+	o := &observers{metrics: usage.NewMetrics(version)}
+	if t := c.Traces; t != nil {
+		tracer, err := usage.NewTracer(ctx, usage.TraceOptions{
+			Endpoint:    t.Endpoint,
+			Protocol:    t.Protocol,
+			SampleRatio: t.Sample,
+			Prompts:     t.Prompts,
+			Version:     version,
+			Address:     addressOf(c),
+			Lost:        o.metrics.SpansLost,
+			Failed: func(err error) {
+				log.Warn("spans cannot be sent; they are dropped until the collector answers", zap.Error(err))
+			},
+		})
+		if err != nil {
+			return nil, err //nolint:wrapcheck // it says what was being done
+		}
+		o.tracer = tracer
+	}
+	return o, nil
+}
+
+// addressOf looks up where an upstream is, by its name.
+func addressOf(c *config.Config) func(string) (string, int) {
+	upstreams := map[string]*config.Upstream{}
+	for _, u := range c.Upstreams {
+		upstreams[u.Name] = u
+	}
+	return func(name string) (string, int) {
+		u, ok := upstreams[name]
+		if !ok {
+			return "", 0
+		}
+		return u.Host, int(u.Port)
+	}
+}
+
+// gate is a gate that they look at.
+func (o *observers) gate(log *zap.Logger) *extproc.Gate {
+	options := extproc.Options{
+		Log:     log,
+		Refused: func(route *config.Route, code string) { o.metrics.Refused(route.Prefix, code) },
+		Skipped: func(what string) { o.metrics.Skipped(what, 1) },
+		Observe: []func(*config.Route, *exchange.Call) extproc.Listener{
+			func(route *config.Route, call *exchange.Call) extproc.Listener {
+				if !route.Metered {
+					return nil
+				}
+				return o.metrics.Begin(call)
+			},
+		},
+	}
+	if o.tracer != nil {
+		options.Observe = append(options.Observe, func(route *config.Route, call *exchange.Call) extproc.Listener {
+			if !route.Traced {
+				return nil
+			}
+			return o.tracer.Begin(call)
+		})
+	}
+	return extproc.NewGate(options)
+}
+
+// handler answers /metrics.
+func (o *observers) handler(control *xds.Server) http.Handler {
+	metrics := o.metrics.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o.metrics.Envoys(control.Envoys())
+		metrics.ServeHTTP(w, r)
+	})
+}
+
+// close writes what was accepted.
+func (o *observers) close(ctx context.Context) error {
+	var err error
+	if o.tracer != nil {
+		err = errors.Join(err, o.tracer.Shutdown(ctx))
+	}
+	return err
+}
