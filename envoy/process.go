@@ -66,6 +66,7 @@ func (p Process) Command() (*exec.Cmd, error) {
 		"--concurrency", strconv.Itoa(workers),
 		"--disable-hot-restart",
 		"--log-level", "warning",
+		"--file-flush-interval-msec", "1000", // of access logs
 		// These would print Authorization headers if someone turned the level up.
 		"--component-log-level", "http:warning,http2:warning,ext_proc:warning,router:warning,filter:warning,connection:warning",
 		"--log-format", format,

@@ -17,6 +17,9 @@ const (
 
 	// maxHeld bounds what all taps keep together.
 	maxHeld = 256 << 20
+
+	// SkippedBody is what Options.Skipped hears of a body that was too large to keep.
+	SkippedBody = "body"
 )
 
 // budget is how many bytes of bodies the taps hold.
@@ -143,7 +146,7 @@ func (t *tap) finish() {
 	t.end.Last = time.Now()
 	whole, t.end.Events = t.answer.close()
 	if t.request.gone || t.answer.whole.gone {
-		t.gate.options.Skipped("body")
+		t.gate.options.Skipped(SkippedBody)
 	}
 }
 

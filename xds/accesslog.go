@@ -19,7 +19,7 @@ func accessLog(path string) []*accesslogv3.AccessLog {
 	for name, operator := range map[string]string{
 		"time":             "%START_TIME%",
 		"method":           "%REQ(:METHOD)%",
-		"path":             "%PATH(NQ:ORIG)%",
+		"upstream_path":    "%PATH(NQ)%",
 		"protocol":         "%PROTOCOL%",
 		"status":           "%RESPONSE_CODE%",
 		"flags":            "%RESPONSE_FLAGS%",

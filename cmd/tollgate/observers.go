@@ -17,12 +17,17 @@ import (
 // observers is who looks on: metrics, spans and the chat log. What the configuration says of them
 // when the process starts is what counts; which routes they look at can change.
 type observers struct {
+	calls   *zap.Logger // nil: no line a call
 	metrics *usage.Metrics
 	tracer  *usage.Tracer // nil: no spans
 }
 
 func newObservers(ctx context.Context, log *zap.Logger, c *config.Config) (*observers, error) {
 	o := &observers{metrics: usage.NewMetrics(version)}
+	o.metrics.Skipped(extproc.SkippedBody, 0) // so that the first one shows as a rise
+	if c.Listener.AccessLog != "" {
+		o.calls = log.Named("calls")
+	}
 	if t := c.Traces; t != nil {
 		tracer, err := usage.NewTracer(ctx, usage.TraceOptions{
 			Endpoint:    t.Endpoint,
@@ -62,8 +67,12 @@ func addressOf(c *config.Config) func(string) (string, int) {
 // gate is a gate that they look at.
 func (o *observers) gate(log *zap.Logger) *extproc.Gate {
 	options := extproc.Options{
-		Log:     log,
-		Refused: func(route *config.Route, code string) { o.metrics.Refused(route.Prefix, code) },
+		Log: log,
+		Refused: func(route *config.Route, code string) {
+			if !route.Metered { // else its meter counts it
+				o.metrics.Refused(route.Prefix, code)
+			}
+		},
 		Skipped: func(what string) { o.metrics.Skipped(what, 1) },
 		Observe: []func(*config.Route, *exchange.Call) extproc.Listener{
 			func(route *config.Route, call *exchange.Call) extproc.Listener {
@@ -80,6 +89,11 @@ func (o *observers) gate(log *zap.Logger) *extproc.Gate {
 				return nil
 			}
 			return o.tracer.Begin(call)
+		})
+	}
+	if o.calls != nil {
+		options.Observe = append(options.Observe, func(_ *config.Route, call *exchange.Call) extproc.Listener {
+			return &callLine{log: o.calls, call: call}
 		})
 	}
 	return extproc.NewGate(options)

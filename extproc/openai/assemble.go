@@ -9,7 +9,7 @@ import (
 const (
 	defaultMaxAnswer = 16 << 20
 	maxChoices       = 128     // what OpenAI allows for n
-	maxCalls         = 1024    // tool calls of a choice
+	maxCalls         = 1024    // tool calls of an answer
 	maxShort         = 1 << 10 // bytes of an id, a model's name, a finish reason
 	maxError         = 64 << 10
 )
@@ -28,7 +28,8 @@ type Assembler struct {
 	read      func(*Assembler, *Event) error
 	answer    Answer // but for the choices
 	choices   []*choice
-	spent     int
+	calls     int // tool calls in all choices
+	spent     int // bytes of text in all choices
 	malformed int
 }
 
@@ -92,11 +93,14 @@ func decode(event *Event, into any) error {
 	if event.Whole {
 		data = unlist(data)
 	}
+	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 || trimmed[0] != '{' {
+		return errNotObject
+	}
 	err := json.Unmarshal(data, into)
-	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && bytes.TrimSpace(data)[0] == '{' {
+	if _, wrong := errors.AsType[*json.UnmarshalTypeError](err); err == nil || wrong {
 		return nil
 	}
-	return err //nolint:wrapcheck // is only counted
+	return errNotObject
 }
 
 // unlist takes an error out of the list of one that Google's upstreams put it in.
@@ -124,11 +128,9 @@ type head struct {
 // addHead takes the first id, the last model, the last usage that says something.
 func (a *Assembler) addHead(h *head, event *Event) {
 	if a.answer.ID == "" {
-		a.answer.ID = short(h.ID)
+		keep(&a.answer.ID, h.ID)
 	}
-	if h.Model != "" {
-		a.answer.Model = short(h.Model)
-	}
+	keep(&a.answer.Model, h.Model)
 	a.addUsage(h.Usage)
 	if h.Object == "error" && len(h.Error) == 0 {
 		h.Error = bytes.TrimSpace(event.Data) // vLLM's older form: the body is the error

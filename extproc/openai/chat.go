@@ -1,34 +1,33 @@
 package openai
 
-import "encoding/json"
+import (
+	"cmp"
+	"encoding/json"
+)
 
 // chatAnswer is an answer of chat completions or completions, whole or an event of it: they differ in
 // little but whether a choice has a message, a delta or text.
 type chatAnswer struct {
 	head
-	Choices []chatChoice `json:"choices"`
-	Groq    *struct {
-		Usage *usage `json:"usage"`
-	} `json:"x_groq"`
+	choices []chatChoice
+	groq    *usage // Groq's own place for it
 }
 
 type chatChoice struct {
-	Index        int          `json:"index"`
-	Delta        *chatMessage `json:"delta"`
-	Message      *chatMessage `json:"message"`
-	Text         string       `json:"text"`
-	FinishReason string       `json:"finish_reason"`
+	index   int
+	text    string
+	finish  string
+	message chatMessage
 }
 
+// chatMessage is a message, or a delta: a delta is a message that lacks most.
 type chatMessage struct {
-	Role             string     `json:"role"`
-	Content          content    `json:"content"`
-	Refusal          string     `json:"refusal"`
-	ReasoningContent string     `json:"reasoning_content"`
-	Reasoning        string     `json:"reasoning"`
-	ToolCalls        []chatCall `json:"tool_calls"`
-	FunctionCall     *Function  `json:"function_call"`
-	Audio            *chatAudio `json:"audio"`
+	role, content, refusal string
+	reasoningContent       string // DeepSeek's name, and
+	reasoning              string // OpenRouter's
+	calls                  []chatCall
+	function               *Function
+	audio                  *chatAudio
 }
 
 type chatCall struct {
@@ -51,60 +50,45 @@ type chatAudio struct {
 
 func (a *Assembler) readChat(event *Event) error {
 	var chunk chatAnswer
-	if err := decode(event, &chunk); err != nil {
+	if err := chunk.parse(event); err != nil {
 		return err
 	}
 	a.addHead(&chunk.head, event)
-	if chunk.Groq != nil {
-		a.addUsage(chunk.Groq.Usage)
-	}
-	for i := range chunk.Choices {
-		a.addChatChoice(&chunk.Choices[i])
+	a.addUsage(chunk.groq)
+	for i := range chunk.choices {
+		a.addChatChoice(&chunk.choices[i])
 	}
 	return nil
 }
 
 func (a *Assembler) addChatChoice(from *chatChoice) {
-	c := a.choice(from.Index)
+	c := a.choice(from.index)
 	if c == nil {
 		return
 	}
-	a.add(&c.text, from.Text)
-	if from.FinishReason != "" {
-		c.finish = short(from.FinishReason)
-	}
-	if from.Message != nil {
-		a.addChatMessage(c, from.Message)
-	}
-	if from.Delta != nil {
-		a.addChatMessage(c, from.Delta)
-	}
+	a.add(&c.text, from.text)
+	keep(&c.finish, from.finish)
+	a.addChatMessage(c, &from.message)
 }
 
 func (a *Assembler) addChatMessage(c *choice, from *chatMessage) {
-	if from.Role != "" {
-		c.role = short(from.Role)
-	}
-	a.add(&c.text, string(from.Content))
-	a.add(&c.refusal, from.Refusal)
+	keep(&c.role, from.role)
+	a.add(&c.text, from.content)
+	a.add(&c.refusal, from.refusal)
 	// Upstreams that send both send the same text twice.
-	if from.ReasoningContent != "" {
-		a.add(&c.reasoning, from.ReasoningContent)
-	} else {
-		a.add(&c.reasoning, from.Reasoning)
+	a.add(&c.reasoning, cmp.Or(from.reasoningContent, from.reasoning))
+	for i := range from.calls {
+		a.addChatCall(c, &from.calls[i])
 	}
-	for i := range from.ToolCalls {
-		a.addChatCall(c, &from.ToolCalls[i])
-	}
-	if from.FunctionCall != nil {
+	if from.function != nil {
 		if c.function == nil {
 			c.function = &call{}
 		}
-		a.add(&c.function.name, from.FunctionCall.Name)
-		a.add(&c.function.arguments, from.FunctionCall.Arguments)
+		a.add(&c.function.name, from.function.Name)
+		a.add(&c.function.arguments, from.function.Arguments)
 	}
-	if from.Audio != nil {
-		a.addChatAudio(c, from.Audio)
+	if from.audio != nil {
+		a.addChatAudio(c, from.audio)
 	}
 }
 
@@ -149,9 +133,7 @@ func (a *Assembler) addChatAudio(c *choice, from *chatAudio) {
 	if c.audio == nil {
 		c.audio = &audio{}
 	}
-	if from.ID != "" {
-		c.audio.id = short(from.ID)
-	}
+	keep(&c.audio.id, from.ID)
 	if from.Expires != "" && len(from.Expires) < maxShort {
 		c.audio.expires = from.Expires
 	}

@@ -3,6 +3,7 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -40,10 +41,11 @@ func (a *Assembler) call(c *choice, index int) *call {
 	if at > 0 && c.calls[at-1].index == index {
 		return c.calls[at-1]
 	}
-	if index < 0 || len(c.calls) >= maxCalls {
+	if index < 0 || a.calls >= maxCalls {
 		a.answer.Truncated = true
 		return nil
 	}
+	a.calls++
 	made := &call{index: index}
 	c.calls = append(c.calls, nil)
 	copy(c.calls[at+1:], c.calls[at:])
@@ -53,12 +55,8 @@ func (a *Assembler) call(c *choice, index int) *call {
 
 // describe takes a call's id and type where they are told.
 func (c *call) describe(id, kind string) {
-	if id != "" {
-		c.id = short(id)
-	}
-	if kind != "" {
-		c.kind = short(kind)
-	}
+	keep(&c.id, id)
+	keep(&c.kind, kind)
 }
 
 func (c *call) made() Function {
@@ -96,8 +94,13 @@ func (s *audio) finished() json.RawMessage {
 	return made
 }
 
-// short bounds what is kept of a name.
-func short(s string) string { return cut(s, maxShort) }
+// keep takes a name where there is one, and not too much of it. It is copied when it changes: a string
+// may be part of a whole event, and would hold on to it.
+func keep(to *string, s string) {
+	if s = cut(s, maxShort); s != "" && s != *to {
+		*to = strings.Clone(s)
+	}
+}
 
 // cut shortens a string to at most n bytes, and to whole runes.
 func cut(s string, n int) string {
@@ -108,30 +111,6 @@ func cut(s string, n int) string {
 		n--
 	}
 	return s[:max(n, 0)]
-}
-
-// content is text, or a list of parts that have it: upstreams send both.
-type content string
-
-// UnmarshalJSON never fails: what is neither is no text.
-func (c *content) UnmarshalJSON(raw []byte) error {
-	*c = ""
-	if len(raw) > 0 && raw[0] == '"' {
-		return json.Unmarshal(raw, (*string)(c))
-	}
-	if len(raw) == 0 || raw[0] != '[' {
-		return nil
-	}
-	var parts []struct {
-		Text string `json:"text"`
-	}
-	_ = json.Unmarshal(raw, &parts) // the parts that have text are read
-	var all []byte
-	for _, p := range parts {
-		all = append(all, p.Text...)
-	}
-	*c = content(all)
-	return nil
 }
 
 // asText is a JSON value as the text that arguments are: a string's own, anything else as it is.

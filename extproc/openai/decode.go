@@ -74,14 +74,14 @@ func openDeflate(r io.Reader) (io.Reader, error) {
 		return nil, fmt.Errorf("deflate: %w", err)
 	}
 	if len(head) == 2 && head[0]&0x0f == 8 && (int(head[0])<<8|int(head[1]))%31 == 0 {
-		return zlib.NewReader(buffered)
+		return zlib.NewReader(buffered) //nolint:wrapcheck // Decoder.run wraps it
 	}
 	return flate.NewReader(buffered), nil
 }
 
 // openZstd keeps to one goroutine, the coroutine's, and to little memory.
 func openZstd(r io.Reader) (io.Reader, error) {
-	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow)) //nolint:wrapcheck // Decoder.run wraps it
 }
 
 // Feed decodes the next piece. What comes out is given to yield, in pieces valid until it returns.

@@ -69,7 +69,7 @@ func (a *Assembler) addMessage(from *message, event *Event) {
 	from.Usage = nil
 	a.addHead(&from.head, event)
 	a.addMessageUsage(told)
-	a.choice(0).role = short(from.Role)
+	keep(&a.choice(0).role, from.Role)
 	a.stopReason(from.StopReason)
 	for i := range from.Content {
 		a.startBlock(i, &from.Content[i])
@@ -78,7 +78,7 @@ func (a *Assembler) addMessage(from *message, event *Event) {
 
 func (a *Assembler) stopReason(reason string) {
 	if reason != "" {
-		a.choice(0).finish = short(reason)
+		keep(&a.choice(0).finish, reason)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"mime"
 	"mime/multipart"
 	"strings"
+
+	"github.com/tidwall/gjson"
 )
 
 // maxForm bounds how many parts of a form are read: each costs more than the bytes it was sent in.
@@ -48,22 +50,38 @@ func parseFields(contentType string, body []byte) (map[string]json.RawMessage, e
 	return parseForm(multipart.NewReader(bytes.NewReader(body), parameters["boundary"]))
 }
 
-// parseObject takes an object's members as they are. encoding/json keeps the last of two with one
-// name, as Python, JavaScript and Go upstreams do.
+// parseObject takes an object's members as they are, the last of two with one name, as Python,
+// JavaScript and Go upstreams do.
 func parseObject(body []byte) (map[string]json.RawMessage, error) {
+	if !valid(body) {
+		return nil, objectError(body)
+	}
+	root := gjson.ParseBytes(body)
+	if !root.IsObject() {
+		return nil, objectError(body)
+	}
+	fields := map[string]json.RawMessage{}
+	root.ForEach(func(name, value gjson.Result) bool {
+		fields[name.Str] = json.RawMessage(value.Raw)
+		return true
+	})
+	return fields, nil
+}
+
+// objectError says why a body is no JSON object.
+func objectError(body []byte) error {
 	trimmed := bytes.TrimLeft(body, " \t\r\n")
 	if len(trimmed) == 0 {
-		return nil, errors.New("the body is empty; a JSON object is expected")
+		return errors.New("the body is empty; a JSON object is expected")
 	}
-	var fields map[string]json.RawMessage
-	err := json.Unmarshal(body, &fields)
-	if bad, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return nil, fmt.Errorf("the body is not valid JSON: it goes wrong at byte %d of %d", bad.Offset, len(body))
+	var none struct{}
+	if bad, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(body, &none)); ok {
+		return fmt.Errorf("the body is not valid JSON: it goes wrong at byte %d of %d", bad.Offset, len(body))
 	}
-	if err != nil || fields == nil {
-		return nil, fmt.Errorf("the body is JSON, but %s where an object is expected", kindOf(trimmed[0]))
+	if trimmed[0] == '{' {
+		return errors.New("the body is not valid JSON")
 	}
-	return fields, nil
+	return fmt.Errorf("the body is JSON, but %s where an object is expected", kindOf(trimmed[0]))
 }
 
 // kindOf names a JSON value by its first byte.

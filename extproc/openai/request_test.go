@@ -6,6 +6,7 @@ import (
 	"mime/multipart"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -80,8 +81,12 @@ func TestParseRequestForm(t *testing.T) {
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	for _, pair := range [][2]string{
-		{"model", "whisper-0"}, {"model", "whisper-1"}, {"stream", "true"}, {"prompt", "say \"hi\"\n"},
-		{"timestamp_granularities[]", "word"}, {"timestamp_granularities[]", "segment"},
+		{"model", "whisper-0"},
+		{"model", "whisper-1"},
+		{"stream", "true"},
+		{"prompt", "say \"hi\"\n"},
+		{"timestamp_granularities[]", "word"},
+		{"timestamp_granularities[]", "segment"},
 	} {
 		if err := form.WriteField(pair[0], pair[1]); err != nil {
 			t.Fatal(err)
@@ -118,10 +123,21 @@ func FuzzParseRequest(f *testing.F) {
 	f.Add("application/json", []byte(`{"model":"a","stream":true,"x":[{}]}`))
 	f.Add("multipart/form-data; boundary=b", []byte("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nx\r\n--b--\r\n"))
 	f.Add("", []byte(`[`))
+	f.Add("", []byte(` {"a":1,"a":{"b":[1e5,"\u0061"]},"\u0061b":null,"":""} `))
 	f.Fuzz(func(t *testing.T, kind string, body []byte) {
 		got, err := openai.ParseRequest(openai.Chat, kind, body)
+		var theirs map[string]json.RawMessage
+		isJSON := json.Unmarshal(body, &theirs) == nil && theirs != nil
+		if kind == "" && isJSON != (err == nil) && !bytes.HasPrefix(body, []byte("\xef\xbb\xbf")) {
+			t.Errorf("%v, encoding/json: %v", err, isJSON)
+		}
 		if err != nil {
 			return
+		}
+		if kind == "" && isJSON && utf8.Valid(body) {
+			if diff := cmp.Diff(theirs, got.Fields); diff != "" {
+				t.Errorf("(-encoding/json +ours):\n%s", diff)
+			}
 		}
 		for name, raw := range got.Fields {
 			if !json.Valid(raw) {

@@ -1,5 +1,7 @@
 package openai
 
+import "cmp"
+
 // response is an answer of the responses API.
 type response struct {
 	head
@@ -113,11 +115,8 @@ func (a *Assembler) addResponse(from *response, event *Event) {
 	if len(from.Output) > 0 {
 		a.restart()
 	}
-	if len(from.Output) > 0 || from.Status != "" {
-		a.choice(0).finish = short(from.Status)
-	}
-	if from.Incomplete.Reason != "" {
-		a.choice(0).finish = short(from.Incomplete.Reason)
+	if why := cmp.Or(from.Incomplete.Reason, from.Status); why != "" {
+		keep(&a.choice(0).finish, why)
 	}
 	for i := range from.Output {
 		a.addItem(a.choice(0), i, &from.Output[i])
@@ -128,7 +127,7 @@ func (a *Assembler) addResponse(from *response, event *Event) {
 func (a *Assembler) restart() {
 	c := a.choice(0)
 	*c = choice{audio: c.audio}
-	a.spent = 0
+	a.spent, a.calls = 0, 0
 	if c.audio != nil {
 		a.spent = len(c.audio.data) + len(c.audio.transcript)
 	}
@@ -138,7 +137,7 @@ func (a *Assembler) restart() {
 func (a *Assembler) addItem(c *choice, index int, item *responseItem) {
 	switch item.Type {
 	case "message":
-		c.role = short(item.Role)
+		keep(&c.role, item.Role)
 		for _, part := range item.Content {
 			a.add(&c.text, part.Text)
 			a.add(&c.refusal, part.Refusal)
@@ -166,7 +165,7 @@ func (a *Assembler) addItemCall(c *choice, index int, item *responseItem) {
 	case "mcp_call":
 		kind = "mcp"
 	case "message":
-		c.role = short(item.Role)
+		keep(&c.role, item.Role)
 		return
 	default:
 		return

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	sdk "github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/packages/ssestream"
+	"github.com/openai/openai-go/v3/responses"
 
 	"tollgate/extproc/openai"
 )
@@ -89,4 +90,34 @@ func comparable(ours *openai.Answer) *openai.Answer {
 		ours.Choices[i].Reasoning, ours.Choices[i].FunctionCall, ours.Choices[i].Audio = "", nil, nil
 	}
 	return ours
+}
+
+// TestResponsesLikeOfficialSDK compares with what the SDK reads of the response that ends a stream.
+func TestResponsesLikeOfficialSDK(t *testing.T) {
+	for _, name := range []string{"responses-text-call.sse", "responses-incomplete.sse", "responses-refusal.sse"} {
+		stream := load(t, "testdata/"+name)
+		body := &http.Response{Body: io.NopCloser(bytes.NewReader(stream))}
+		events := ssestream.NewStream[responses.ResponseStreamEventUnion](ssestream.NewDecoder(body), nil)
+		var deltas strings.Builder
+		var last responses.Response
+		for events.Next() {
+			if e := events.Current(); e.Type == "response.output_text.delta" {
+				deltas.WriteString(e.Delta)
+			}
+			last = events.Current().Response
+		}
+		ours := assemble(openai.Responses, stream, 100).Answer()
+		if got := ours.Choices[0].Text; got != last.OutputText() || got != deltas.String() || ours.ID != last.ID || ours.Model != last.Model {
+			t.Errorf("%s: %q, theirs %q", name, got, last.OutputText())
+		}
+		if ours.Usage.Prompt != int(last.Usage.InputTokens) || ours.Usage.Completion != int(last.Usage.OutputTokens) || ours.Usage.Total != int(last.Usage.TotalTokens) {
+			t.Errorf("%s: usage %+v", name, ours.Usage)
+		}
+		for _, item := range last.Output {
+			call := item.AsFunctionCall()
+			if item.Type == "function_call" && (ours.Choices[0].ToolCalls[0].ID != call.CallID || ours.Choices[0].ToolCalls[0].Function != (openai.Function{Name: call.Name, Arguments: call.Arguments})) {
+				t.Errorf("%s: %+v, theirs %+v", name, ours.Choices[0].ToolCalls, call)
+			}
+		}
+	}
 }

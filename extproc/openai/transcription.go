@@ -8,9 +8,9 @@ import (
 // transcript is an audio answer as JSON, or an event of its stream.
 type transcript struct {
 	head
-	Type  string  `json:"type"`
-	Text  content `json:"text"`
-	Delta string  `json:"delta"`
+	Type  string `json:"type"`
+	Text  string `json:"text"`
+	Delta string `json:"delta"`
 }
 
 // readTranscription reads JSON of both kinds, the stream's events, and text, SRT and VTT bodies.
@@ -29,7 +29,7 @@ func (a *Assembler) readTranscription(event *Event) error {
 	}
 	switch {
 	case event.Whole || from.Type == "transcript.text.done":
-		a.set(&a.choice(0).text, string(from.Text))
+		a.set(&a.choice(0).text, from.Text)
 		a.answer.Finished = true
 	case from.Type == "transcript.text.delta":
 		a.add(&a.choice(0).text, from.Delta)

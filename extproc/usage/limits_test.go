@@ -2,12 +2,14 @@ package usage
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tollgate/extproc/openai"
 )
@@ -47,7 +49,7 @@ func TestSetsOfLabels(t *testing.T) {
 	for line := range strings.Lines(samples(t, m, "tollgate_requests_total")) {
 		var n int
 		_, err := fmt.Sscan(line[strings.LastIndexByte(line, ' '):], &n)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		total += n
 	}
 	assert.Equal(t, 20*maxValues, total, "every call is counted, under whatever label")
@@ -79,7 +81,7 @@ func TestConcurrent(t *testing.T) {
 			call.Client = fmt.Sprintf("client-%d", i%7)
 			hear(m.Begin(call), aRequest(t), anAnswer(), anEnd())
 			m.Refused("/", "invalid_api_key")
-			m.Configured(fmt.Sprint(i))
+			m.Configured(strconv.Itoa(i))
 			if i%100 == 0 {
 				scrape(t, m)
 			}
@@ -91,34 +93,4 @@ func TestConcurrent(t *testing.T) {
 	assert.Contains(t, got, "tollgate_answers_total{cause=\"whole\",route=\"/\"} 1000\n")
 	assert.Contains(t, got, "tollgate_refusals_total{code=\"invalid_api_key\",route=\"/\"} 1000\n")
 	assert.Equal(t, 1, testutil.CollectAndCount(m.process.config), "one version at a time")
-}
-
-// BenchmarkCall is all that a call costs, without its events.
-func BenchmarkCall(b *testing.B) {
-	m := NewMetrics("v1")
-	call, request, answer, end := aCall(), aRequest(b), anAnswer(), anEnd()
-	first := streamed()[2]
-	b.ReportAllocs()
-	for b.Loop() {
-		meter := m.Begin(call)
-		meter.Asked(request)
-		meter.Event(first)
-		meter.Done(answer, end)
-	}
-}
-
-// BenchmarkCalls is the same on all processors at once.
-func BenchmarkCalls(b *testing.B) {
-	m := NewMetrics("v1")
-	call, request, answer, end := aCall(), aRequest(b), anAnswer(), anEnd()
-	first := streamed()[2]
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			meter := m.Begin(call)
-			meter.Asked(request)
-			meter.Event(first)
-			meter.Done(answer, end)
-		}
-	})
 }

@@ -23,9 +23,10 @@ type Metrics struct {
 
 	routeNames, models, clients, codes, kinds *values
 
-	mu     sync.RWMutex // of all below
-	sets   map[labels]*series
-	routes map[string]*routeSeries
+	mu      sync.RWMutex // of all below
+	sets    map[labels]*series
+	routes  map[string]*routeSeries
+	version string // of the configuration
 }
 
 // NewMetrics returns metrics that begin at nothing, in a registry of their own.

@@ -271,9 +271,9 @@ func scrape(t testing.TB, m *Metrics) string {
 	defer server.Close()
 	response, err := server.Client().Do(newRequest(t, server.URL+"/metrics"))
 	require.NoError(t, err)
-	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
 	require.Equal(t, http.StatusOK, response.StatusCode)
 	return string(body)
 }

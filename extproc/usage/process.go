@@ -57,8 +57,12 @@ func info(name, help string) *prometheus.GaugeVec {
 func (m *Metrics) Configured(version string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.process.config.Reset()
-	m.process.config.WithLabelValues(valid(version)).Set(1)
+	version = valid(version)
+	m.process.config.WithLabelValues(version).Set(1)
+	if m.version != version { // the old one goes last: a scrape in between finds two, not none
+		m.process.config.DeleteLabelValues(m.version)
+		m.version = version
+	}
 	m.process.reloads.WithLabelValues("success").Inc()
 	m.process.reloaded.Set(1)
 	m.process.reloadedAt.Set(float64(m.now().UnixMilli()) / 1000)

@@ -46,51 +46,36 @@ func speaks(event *openai.Event) bool {
 	if len(data) > lookInto {
 		data = data[:lookInto]
 	}
-	for _, field := range [...]string{
-		`"content"`, `"text"`, `"delta"`, `"arguments"`, `"reasoning_content"`, `"reasoning"`,
-		`"thinking"`, `"partial_json"`, `"refusal"`, `"transcript"`, `"data"`,
-	} {
-		if holdsText(data, field) {
-			return true
-		}
-	}
-	return false
-}
-
-// holdsText finds a field, given with its quotes, whose value is a string that is not empty.
-func holdsText(data []byte, field string) bool {
-	for {
-		at := indexString(data, field)
-		if at < 0 {
+	for from := 0; ; {
+		colon := bytes.IndexByte(data[from:], ':')
+		if colon < 0 {
 			return false
 		}
-		data = data[at+len(field):]
-		value := bytes.TrimLeft(data, " \t")
-		if len(value) == 0 || value[0] != ':' {
-			continue
-		}
-		value = bytes.TrimLeft(value[1:], " \t")
-		if len(value) > 1 && value[0] == '"' && value[1] != '"' {
+		from += colon + 1
+		value := bytes.TrimLeft(data[from:], " \t")
+		if len(value) > 1 && value[0] == '"' && value[1] != '"' && saidIn(nameBefore(data[:from-1])) {
 			return true
 		}
 	}
 }
 
-// indexString is bytes.Index for a string, without a copy of it.
-func indexString(data []byte, s string) int {
-	from := 0
-	for {
-		at := bytes.IndexByte(data[from:], s[0])
-		if at < 0 {
-			return -1
-		}
-		from += at
-		if len(data)-from < len(s) {
-			return -1
-		}
-		if string(data[from:from+len(s)]) == s {
-			return from
-		}
-		from++
+// nameBefore is the member's name that ends before a colon; nil where there is none.
+func nameBefore(data []byte) []byte {
+	data = bytes.TrimRight(data, " \t")
+	if len(data) == 0 || data[len(data)-1] != '"' {
+		return nil
+	}
+	data = data[:len(data)-1]
+	return data[bytes.LastIndexByte(data, '"')+1:]
+}
+
+// saidIn tells the members that hold what a model says.
+func saidIn(name []byte) bool {
+	switch string(name) {
+	case "content", "text", "delta", "arguments", "reasoning_content", "reasoning", "thinking",
+		"partial_json", "refusal", "transcript", "data":
+		return true
+	default:
+		return false
 	}
 }

@@ -112,7 +112,8 @@ func TestEnds(t *testing.T) {
 		{"too many", "/v1/embeddings", nil, nil, exchange.End{Cause: exchange.Whole, Status: 429}, "embeddings", "429"},
 		{
 			"Envoy's", "/v1/messages", nil, nil,
-			exchange.End{Cause: exchange.Refused, Status: 503, Code: "upstream_unavailable"}, "chat", "upstream_unavailable",
+			exchange.End{Cause: exchange.Refused, Status: 503, Code: "upstream_unavailable"},
+			"chat", "upstream_unavailable",
 		},
 		{
 			"an error in the stream", "/v1/messages", nil,
@@ -234,7 +235,7 @@ func TestCollectorRefuses(t *testing.T) {
 		Lost:    func(n int) { lost.Add(int64(n)) },
 		Failed: func(err error) {
 			said.Add(1)
-			assert.ErrorContains(t, err, "PermissionDenied")
+			assert.Contains(t, err.Error(), "PermissionDenied")
 			assert.NotContains(t, err.Error(), sentinel)
 		},
 	})
@@ -284,28 +285,4 @@ func TestShutdownHasAnEnd(t *testing.T) {
 	defer cancel()
 	require.ErrorIs(t, tracer.Shutdown(ctx), context.DeadlineExceeded)
 	assert.EqualValues(t, 1, tracer.Lost())
-}
-
-func BenchmarkSpan(b *testing.B) {
-	tracer, err := NewTracer(b.Context(), TraceOptions{Endpoint: "http://127.0.0.1:1", SampleRatio: 1})
-	require.NoError(b, err)
-	call, request, answer, end := aCall(), aRequest(b), anAnswer(), anEnd()
-	b.ReportAllocs()
-	for b.Loop() {
-		span := tracer.Begin(call)
-		span.Asked(request)
-		span.Done(answer, end)
-	}
-}
-
-func BenchmarkSpanNotSampled(b *testing.B) {
-	tracer, err := NewTracer(b.Context(), TraceOptions{Endpoint: "http://127.0.0.1:1", SampleRatio: 0})
-	require.NoError(b, err)
-	call, request, answer, end := aCall(), aRequest(b), anAnswer(), anEnd()
-	b.ReportAllocs()
-	for b.Loop() {
-		span := tracer.Begin(call)
-		span.Asked(request)
-		span.Done(answer, end)
-	}
 }

@@ -99,8 +99,10 @@ func (t *Tracer) Lost() int64 { return t.queue.lost.Load() }
 // Begin starts a call's span, as a child of the client's where it sent a valid traceparent.
 // Done of the span must follow.
 func (t *Tracer) Begin(call *exchange.Call) *Span {
-	parent := propagation.TraceContext{}.Extract(context.Background(),
-		propagation.MapCarrier{"traceparent": call.Parent})
+	parent := context.Background()
+	if call.Parent != "" {
+		parent = propagation.TraceContext{}.Extract(parent, propagation.MapCarrier{"traceparent": call.Parent})
+	}
 	api := openai.APIOf(call.Path)
 	_, span := t.tracer.Start(parent, name(api, "", call),
 		trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(call.Began))

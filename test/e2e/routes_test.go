@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -82,5 +83,35 @@ func TestHealth(t *testing.T) {
 	_, through, _ := sides(t)
 	if got := (side{url: through.url}).do(t, request{method: "GET", path: "/healthz"}); got.Status != 200 {
 		t.Errorf("got %d %s", got.Status, got.Body)
+	}
+}
+
+// TestAddresses: rules about addresses see the connection's own, or the one that as many proxies as
+// the operator says report; what a client claims beyond that is not believed.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	upstream, _ := mocktest.Start(t, mock.Options{Keys: []string{upstreamKey}})
+	rules := oneRoute(upstream) + "ip: {allow: [127.0.0.1, 192.0.2.0/24], deny: [192.0.2.66]}\n"
+	for hops, tests := range map[string]map[string]int{
+		"": {"": 200, "198.51.100.1": 200, "192.0.2.66": 200},
+		", trusted_hops: 1": {
+			"192.0.2.1": 200, "192.0.2.66": 403, "198.51.100.1": 403,
+			"192.0.2.1, 192.0.2.66": 403, "192.0.2.66, 192.0.2.1": 200, // the last hop is what the proxy saw
+		},
+	} {
+		g := newGateway(t)
+		g.write(t, "tollgate.yaml", strings.Replace(g.addresses, "}\n", hops+"}\n", 1)+rules)
+		g.args = []string{"run"}
+		g.start(t)
+		for claimed, status := range tests {
+			r := request{method: http.MethodGet, path: "/echo"}
+			if claimed != "" {
+				r.headers = []header{{"x-forwarded-for", claimed}}
+			}
+			got := side{g.url, clientKey}.do(t, r)
+			if got.Status != status {
+				t.Errorf("%s x-forwarded-for %q: got %d %s, want %d", hops, claimed, got.Status, got.Body, status)
+			}
+		}
 	}
 }
