@@ -52,6 +52,8 @@ func TestImport(t *testing.T) {
 		"no keys":      "FORWARD_KEY=fk-1",
 		"odd keys":     "OPENAI_API_KEY='123,true,null,~,*,&a,!b,#c,${NO}$${x},@,`,\"q\",a: b'\nFORWARD_KEY=0x1F,-,?,{,2024-01-01,%s",
 		"default time": "TIMEOUT=10",
+		"chat log":     "LOG_CHAT=true\nPRINT_CHAT=true\nTZ=Asia/Shanghai",
+		"bare log":     "LOG_CHAT=true",
 		"many":         "OPENAI_BASE_URL='https://a.example/x, http://b:81'\nOPENAI_ROUTE_PREFIX='/a, b/c/'\nEXTRA_BASE_URL=http://c\nEXTRA_ROUTE_PREFIX=/c${D}-$E\nOPENAI_API_KEY=sk-1\nTIMEOUT=2.5\nIP_WHITELIST=192.0.2.0/24\nIP_BLACKLIST=192.0.2.9,2001:db8::1\nPROXY=http://127.0.0.1:3128",
 		"braces":       "OPENAI_ROUTE_PREFIX=/a$${B:-c}{d}\n",
 	} {
@@ -65,7 +67,7 @@ func TestImport(t *testing.T) {
 // TestImportShowsNoKey: unless it is asked to.
 func TestImportShowsNoKey(t *testing.T) {
 	t.Parallel()
-	const content = "OPENAI_API_KEY=sk-sentinel-1, sk-sentinel-2\nFORWARD_KEY=sk-sentinel-3\nLOG_CHAT=true\n"
+	const content = "OPENAI_API_KEY=sk-sentinel-1, sk-sentinel-2\nFORWARD_KEY=sk-sentinel-3\n"
 	written, _, err := Import(".env", content, environmentOf(nil), false)
 	if err != nil {
 		t.Fatal(err)

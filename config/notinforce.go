@@ -4,13 +4,10 @@ package config
 // without it would send requests elsewhere or let in whom it keeps out, it is a problem.
 //
 // Silent are those that only shape what is said here already (CACHE_BACKEND, RATE_LIMIT_STRATEGY,
-// CHAT_COMPLETION_ROUTE, TZ ...), and ITER_CHUNK_TYPE: bytes always travel on as they arrive.
+// CHAT_COMPLETION_ROUTE ...), and ITER_CHUNK_TYPE: bytes always travel on as they arrive.
 func (v *variables) notInForce() {
 	for _, s := range []struct{ name, effect string }{
-		{"LOG_CHAT", "chats are not logged"},
-		{"LOG_OPENAI", "chats are not logged"},
 		{"LOG_GENERAL", "requests are not logged"},
-		{"PRINT_CHAT", "chats are not printed"},
 		{"CACHE_CHAT_COMPLETION", "answers are not cached"},
 		{"CACHE_EMBEDDING", "embeddings are not cached"},
 		{"CACHE_OPENAI", "answers are not cached"},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	tollgatev1 "tollgate/proto/tollgate/v1"
@@ -61,6 +62,7 @@ func (v *variables) message() *tollgatev1.Config {
 		v.names[fmt.Sprintf("clients[%d]", i)] = "FORWARD_KEY"
 		m.Clients = append(m.Clients, &tollgatev1.Client{Name: fmt.Sprintf("forward-key-%d", i+1), Keys: []string{key}})
 	}
+	m.ChatLog = v.chatLog()
 	v.routes(m)
 	v.notInForce()
 	return m
@@ -80,6 +82,19 @@ func (v *variables) listener() *tollgatev1.Listener {
 		v.problem("ssl_keyfile", "needs ssl_certfile beside it")
 	}
 	return nil
+}
+
+// chatLog is LOG_CHAT (LOG_OPENAI since 0.8): the chats of the OpenAI routes, with PRINT_CHAT shown
+// as well, in the time zone TZ.
+func (v *variables) chatLog() *tollgatev1.ChatLog {
+	if !v.isTrue("LOG_CHAT") && !v.isTrue("LOG_OPENAI") {
+		if v.isTrue("PRINT_CHAT") {
+			v.warn("PRINT_CHAT without LOG_CHAT has no effect: `tollgate logs` shows what LOG_CHAT records")
+		}
+		return nil
+	}
+	v.names["chat_log.time_zone"] = "TZ"
+	return &tollgatev1.ChatLog{TimeZone: v.get("TZ"), Print: v.isTrue("PRINT_CHAT")}
 }
 
 // ipRules holds for every route, those of EXTRA_BASE_URL too.
@@ -131,6 +146,9 @@ func (v *variables) routes(m *tollgatev1.Config) {
 	})
 	v.pair("EXTRA_BASE_URL", "EXTRA_ROUTE_PREFIX", nil, nil, func(url, prefix string) {
 		v.add(m, "EXTRA_BASE_URL", "EXTRA_ROUTE_PREFIX", prefix, AuthPassthrough, upstream(url))
+		if m.GetChatLog() != nil {
+			m.Routes[len(m.GetRoutes())-1].Log = proto.Bool(false) // its services are no chats
+		}
 	})
 	v.rootAlone(m)
 	if len(m.GetClients()) > 0 && len(keys) == 0 {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
 
 	"go.uber.org/zap"
 
 	"tollgate/config"
 	"tollgate/extproc"
+	"tollgate/extproc/chatlog"
 	"tollgate/extproc/exchange"
 	"tollgate/extproc/usage"
 	"tollgate/xds"
@@ -20,6 +22,7 @@ type observers struct {
 	calls   *zap.Logger // nil: no line a call
 	metrics *usage.Metrics
 	tracer  *usage.Tracer // nil: no spans
+	chats   *chatlog.Log  // nil: not recorded
 }
 
 func newObservers(ctx context.Context, log *zap.Logger, c *config.Config) (*observers, error) {
@@ -27,6 +30,9 @@ func newObservers(ctx context.Context, log *zap.Logger, c *config.Config) (*obse
 	o.metrics.Skipped(extproc.SkippedBody, 0) // so that the first one shows as a rise
 	if c.Listener.AccessLog != "" {
 		o.calls = log.Named("calls")
+	}
+	if c.ChatLog != nil {
+		o.chats = chatlog.New(o.chatLog(log, c.ChatLog))
 	}
 	if t := c.Traces; t != nil {
 		tracer, err := usage.NewTracer(ctx, usage.TraceOptions{
@@ -47,6 +53,29 @@ func newObservers(ctx context.Context, log *zap.Logger, c *config.Config) (*obse
 		o.tracer = tracer
 	}
 	return o, nil
+}
+
+// chatLog says how chats are recorded, and where losses are told.
+func (o *observers) chatLog(log *zap.Logger, c *config.ChatLog) chatlog.Options {
+	for _, reason := range []string{chatlog.LostQueue, chatlog.LostDisk, chatlog.LostLong} {
+		o.metrics.ChatLogLost(reason, 0) // so that the first one shows as a rise
+	}
+	options := chatlog.Options{
+		Dir: c.Dir, MaxFileBytes: c.MaxFileBytes, MaxFiles: c.MaxFiles, Location: c.Location,
+		Redact: c.Redact, Drop: c.DropFields, Sample: c.Sample,
+		Lost: o.metrics.ChatLogLost,
+		Failed: func(err error) {
+			if err == nil {
+				log.Info("the chat log is written again")
+				return
+			}
+			log.Error("the chat log cannot be written; serving goes on, and lines are lost until it can", zap.Error(err))
+		},
+	}
+	if c.Print {
+		options.Print = os.Stdout
+	}
+	return options
 }
 
 // addressOf looks up where an upstream is, by its name.
@@ -91,6 +120,17 @@ func (o *observers) gate(log *zap.Logger) *extproc.Gate {
 			return o.tracer.Begin(call)
 		})
 	}
+	if o.chats != nil {
+		options.Observe = append(options.Observe, func(route *config.Route, call *exchange.Call) extproc.Listener {
+			if !route.Log {
+				return nil
+			}
+			if record := o.chats.Begin(call); record != nil {
+				return record
+			}
+			return nil
+		})
+	}
 	if o.calls != nil {
 		options.Observe = append(options.Observe, func(_ *config.Route, call *exchange.Call) extproc.Listener {
 			return &callLine{log: o.calls, call: call}
@@ -111,6 +151,9 @@ func (o *observers) handler(control *xds.Server) http.Handler {
 // close writes what was accepted.
 func (o *observers) close(ctx context.Context) error {
 	var err error
+	if o.chats != nil {
+		err = errors.Join(err, o.chats.Close(ctx))
+	}
 	if o.tracer != nil {
 		err = errors.Join(err, o.tracer.Shutdown(ctx))
 	}

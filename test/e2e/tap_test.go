@@ -1,8 +1,8 @@
 package e2e
 
 import (
-	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,7 +22,8 @@ func chat(events int, interval string) request {
 		body: strings.NewReader(`{"model":"gpt-4o","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hello"}]}`),
 		headers: []header{
 			{"content-type", "application/json"},
-			{"mock-events", fmt.Sprint(events)}, {"mock-interval", interval},
+			{"mock-events", strconv.Itoa(events)},
+			{"mock-interval", interval},
 		},
 	}
 }
