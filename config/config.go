@@ -138,7 +138,12 @@ type ChatLog struct {
 
 // Traces is where spans go.
 type Traces struct {
-	Endpoint string  // empty: as the OTEL_* variables say
+	Endpoint string // empty: as the OTEL_* variables say
+
+	// Collector is the endpoint, for Envoy's own spans; nil where no endpoint is written: Envoy does
+	// not know this process's environment.
+	Collector *Upstream
+
 	Protocol string  // grpc or http/protobuf; empty: as the OTEL_* variables say
 	Sample   float64 // 0 to 1; negative: as the OTEL_* variables say
 	Prompts  bool

@@ -23,6 +23,9 @@ func (r *resolver) observers() {
 			Sample:   share(m.Sample, -1),
 			Prompts:  m.GetPrompts(),
 		}
+		if m.GetEndpoint() != "" {
+			r.config.Traces.Collector = r.collector(m.GetEndpoint())
+		}
 	}
 	m := r.message.GetChatLog()
 	if m == nil {
@@ -53,6 +56,17 @@ func (r *resolver) observers() {
 		log.Redact = append(log.Redact, compiled)
 	}
 	r.config.ChatLog = log
+}
+
+// collector is where Envoy sends its spans.
+func (r *resolver) collector(endpoint string) *Upstream {
+	u, err := parseURL(endpoint)
+	if err != nil {
+		r.problem("telemetry.traces.endpoint", "%s", err)
+		return nil
+	}
+	u.Name, u.ServerName, u.ConnectTimeout = "traces", u.Host, DefaultConnectTimeout
+	return u
 }
 
 // share is a written share, or a default.

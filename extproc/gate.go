@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -118,7 +119,8 @@ func (g *Gate) admit(s *stream, first *extprocv3.ProcessingRequest) error {
 	if !route.tapped {
 		return s.pass(decision, "")
 	}
-	call := newCall(route.Route, request, decision.Client)
+	call := newCall(route.Route, request, decision)
+	call.Parent = cmp.Or(s.traceParent(), call.Parent)
 	g.handoff.put(&admission{call: call, listeners: g.observe(route.Route, call)})
 	return s.pass(decision, call.ID)
 }
@@ -144,7 +146,7 @@ func (g *Gate) refused(route *route, request *exchange.Request, err error) {
 	if !route.tapped {
 		return
 	}
-	call := newCall(route.Route, request, nil)
+	call := newCall(route.Route, request, auth.Decision{})
 	end := exchange.End{Cause: exchange.Refused, Status: refusal.Status, Code: refusal.Code, Last: time.Now()}
 	for _, l := range g.observe(route.Route, call) {
 		l.Done(nil, end)
@@ -152,21 +154,22 @@ func (g *Gate) refused(route *route, request *exchange.Request, err error) {
 }
 
 // newCall notes what is known of a request.
-func newCall(route *config.Route, request *exchange.Request, client *config.Client) *exchange.Call {
+func newCall(route *config.Route, request *exchange.Request, decision auth.Decision) *exchange.Call {
 	path, _, _ := strings.Cut(request.Path, "?")
 	call := &exchange.Call{
 		ID:          rand.Text()[:16],
 		Began:       time.Now(),
 		Route:       route.Prefix,
 		Upstream:    route.Upstream.Name,
+		Key:         decision.Key,
 		Address:     request.Address,
 		Method:      request.Method,
 		Path:        "/" + strings.Trim(strings.TrimPrefix(path, route.Prefix), "/"),
 		ContentType: request.Get("content-type"),
 		Parent:      request.Get("traceparent"),
 	}
-	if client != nil {
-		call.Client = client.Name
+	if decision.Client != nil {
+		call.Client = decision.Client.Name
 	}
 	return call
 }

@@ -36,6 +36,14 @@ func (s *stream) head(message *extprocv3.ProcessingRequest) (routeID string, req
 	return routeID, newRequest(headers.GetHeaders().GetHeaders(), clientAddress(message)), nil
 }
 
+// traceParent is the trace context of the stream: Envoy's span, where it makes one. Empty: none.
+func (s *stream) traceParent() string {
+	if parent := metadata.ValueFromIncomingContext(s.rpc.Context(), "traceparent"); len(parent) == 1 {
+		return parent[0]
+	}
+	return ""
+}
+
 func newRequest(headers []*corev3.HeaderValue, address netip.Addr) *exchange.Request {
 	request := &exchange.Request{Address: address, Headers: make([]exchange.Header, 0, len(headers))}
 	for _, h := range headers {

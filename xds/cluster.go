@@ -32,8 +32,17 @@ const (
 	bufferLimit = 1 << 20
 )
 
-// cluster is the upstream for requests that may go by HTTP/2, where http2, else by HTTP/1.1.
-func cluster(u *config.Upstream, authorities string, http2 bool) *clusterv3.Cluster {
+// protocol is how an upstream is spoken to.
+type protocol int
+
+const (
+	http1  protocol = iota // what every server knows, and WebSockets need
+	byALPN                 // HTTP/2 where the server offers it by TLS's ALPN, else HTTP/1.1
+	http2                  // HTTP/2 without asking, for gRPC
+)
+
+// cluster is where an upstream is and how to speak to it.
+func cluster(u *config.Upstream, authorities string, speak protocol) *clusterv3.Cluster {
 	c := &clusterv3.Cluster{
 		LbPolicy:                      clusterv3.Cluster_ROUND_ROBIN,
 		ConnectTimeout:                durationpb.New(u.ConnectTimeout),
@@ -52,13 +61,13 @@ func cluster(u *config.Upstream, authorities string, http2 bool) *clusterv3.Clus
 			},
 		},
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
-			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": anyOf(httpProtocol(u, http2)),
+			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": anyOf(httpProtocol(u, speak)),
 		},
 	}
 	if u.TLS {
 		c.TransportSocket = &corev3.TransportSocket{
 			Name:       "envoy.transport_sockets.tls",
-			ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: anyOf(upstreamTLS(u, authorities, http2))},
+			ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: anyOf(upstreamTLS(u, authorities, speak))},
 		}
 	}
 	if u.Proxy.IsValid() && u.TLS {
@@ -112,33 +121,34 @@ func endpoints(cluster string, u *config.Upstream) *endpointv3.ClusterLoadAssign
 	}
 }
 
-// httpProtocol is how to speak with the upstream. It chooses by ALPN where http2, with HTTP/1.1 for servers that know nothing else.
-func httpProtocol(u *config.Upstream, http2 bool) *httpv3.HttpProtocolOptions {
-	http1 := &corev3.Http1ProtocolOptions{
+// httpProtocol says in Envoy's terms how to speak.
+func httpProtocol(u *config.Upstream, speak protocol) *httpv3.HttpProtocolOptions {
+	old := &corev3.Http1ProtocolOptions{
 		EnableTrailers:        true,
 		SendFullyQualifiedUrl: u.Proxy.IsValid() && !u.TLS, // what a proxy expects, RFC 9112 3.2.2
 	}
-	options := &httpv3.HttpProtocolOptions{
-		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: durationpb.New(upstreamIdle)},
-		UpstreamProtocolOptions: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_{
-			ExplicitHttpConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig{
-				ProtocolConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{HttpProtocolOptions: http1},
-			},
+	modern := &corev3.Http2ProtocolOptions{
+		ConnectionKeepalive: &corev3.KeepaliveSettings{
+			Interval: durationpb.New(30 * time.Second),
+			Timeout:  durationpb.New(10 * time.Second),
 		},
 	}
-	if http2 {
-		options.UpstreamProtocolOptions = &httpv3.HttpProtocolOptions_AutoConfig{
-			AutoConfig: &httpv3.HttpProtocolOptions_AutoHttpConfig{
-				HttpProtocolOptions: http1,
-				Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
-					ConnectionKeepalive: &corev3.KeepaliveSettings{
-						Interval: durationpb.New(30 * time.Second),
-						Timeout:  durationpb.New(10 * time.Second),
-					},
-				},
-			},
-		}
+	options := &httpv3.HttpProtocolOptions{
+		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: durationpb.New(upstreamIdle)},
 	}
+	explicit := &httpv3.HttpProtocolOptions_ExplicitHttpConfig{}
+	switch speak {
+	case byALPN:
+		options.UpstreamProtocolOptions = &httpv3.HttpProtocolOptions_AutoConfig{
+			AutoConfig: &httpv3.HttpProtocolOptions_AutoHttpConfig{HttpProtocolOptions: old, Http2ProtocolOptions: modern},
+		}
+		return options
+	case http1:
+		explicit.ProtocolConfig = &httpv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{HttpProtocolOptions: old}
+	case http2:
+		explicit.ProtocolConfig = &httpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: modern}
+	}
+	options.UpstreamProtocolOptions = &httpv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: explicit}
 	return options
 }
 
@@ -154,7 +164,7 @@ func throughProxy(proxy netip.AddrPort, inside *corev3.TransportSocket) *corev3.
 }
 
 // upstreamTLS checks the upstream's certificate against its authorities and its name.
-func upstreamTLS(u *config.Upstream, authorities string, http2 bool) *tlsv3.UpstreamTlsContext {
+func upstreamTLS(u *config.Upstream, authorities string, speak protocol) *tlsv3.UpstreamTlsContext {
 	name := &tlsv3.SubjectAltNameMatcher{
 		SanType: tlsv3.SubjectAltNameMatcher_DNS,
 		Matcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: u.ServerName}},
@@ -163,10 +173,7 @@ func upstreamTLS(u *config.Upstream, authorities string, http2 bool) *tlsv3.Upst
 	if _, err := netip.ParseAddr(u.ServerName); err == nil {
 		name.SanType, sni = tlsv3.SubjectAltNameMatcher_IP_ADDRESS, "" // RFC 6066: no literal addresses in SNI
 	}
-	protocols := []string{"http/1.1"}
-	if http2 {
-		protocols = []string{"h2", "http/1.1"}
-	}
+	protocols := map[protocol][]string{http1: {"http/1.1"}, byALPN: {"h2", "http/1.1"}, http2: {"h2"}}[speak]
 	return &tlsv3.UpstreamTlsContext{
 		Sni: sni,
 		CommonTlsContext: &tlsv3.CommonTlsContext{

@@ -9,6 +9,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"
+	requestidv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/request_id/uuid/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -18,11 +19,16 @@ import (
 )
 
 // listener is the port that clients connect to.
-func listener(l *config.Listener, certificate string) *listenerv3.Listener {
+func listener(l *config.Listener, certificate string, tracing *hcmv3.HttpConnectionManager_Tracing) *listenerv3.Listener {
+	manager := connectionManager(l)
+	if tracing != nil {
+		manager.Tracing = tracing
+		manager.RequestIdExtension = noRequestID()
+	}
 	chain := &listenerv3.FilterChain{
 		Filters: []*listenerv3.Filter{{
 			Name:       "envoy.filters.network.http_connection_manager",
-			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: anyOf(connectionManager(l))},
+			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: anyOf(manager)},
 		}},
 	}
 	if certificate != "" {
@@ -92,6 +98,14 @@ func connectionManager(l *config.Listener) *hcmv3.HttpConnectionManager {
 		LocalReplyConfig:           localReplies(),
 		AccessLog:                  accessLog(l.AccessLog),
 	}
+}
+
+// noRequestID samples spans without x-request-id, which is the client's and the upstream's here.
+func noRequestID() *hcmv3.RequestIDExtension {
+	return &hcmv3.RequestIDExtension{TypedConfig: anyOf(&requestidv3.UuidRequestIdConfig{
+		PackTraceReason:              wrapperspb.Bool(false),
+		UseRequestIdForTraceSampling: wrapperspb.Bool(false),
+	})}
 }
 
 // noSteering takes away the headers that steer Envoy, before Envoy reads them: retries, timeouts and

@@ -34,7 +34,11 @@ func Build(c *config.Config, systemCA string) (*Resources, error) {
 		clusters[u] = r.addClusters(u, authorities)
 	}
 	certificate := r.certificate(c.Listener.TLS)
-	r.Listeners = append(r.Listeners, listener(&c.Listener, certificate))
+	tracing, err := r.tracing(c.Traces, systemCA)
+	if err != nil {
+		return nil, err
+	}
+	r.Listeners = append(r.Listeners, listener(&c.Listener, certificate, tracing))
 	r.Routes = append(r.Routes, routeConfiguration(c, clusters))
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("building Envoy's configuration: %w", err)
@@ -50,16 +54,18 @@ type upstreamClusters struct {
 
 // addClusters adds what an upstream needs: its cluster, the one for WebSockets, their endpoints.
 func (r *Resources) addClusters(u *config.Upstream, authorities string) upstreamClusters {
-	names := upstreamClusters{http: r.addCluster(u, authorities, u.TLS)}
-	names.webSocket = names.http
-	if u.TLS {
-		names.webSocket = r.addCluster(u, authorities, false)
+	if !u.TLS {
+		name := r.addCluster(u, authorities, http1)
+		return upstreamClusters{http: name, webSocket: name}
 	}
-	return names
+	return upstreamClusters{
+		http:      r.addCluster(u, authorities, byALPN),
+		webSocket: r.addCluster(u, authorities, http1),
+	}
 }
 
-func (r *Resources) addCluster(u *config.Upstream, authorities string, http2 bool) string {
-	c := cluster(u, authorities, http2)
+func (r *Resources) addCluster(u *config.Upstream, authorities string, speak protocol) string {
+	c := cluster(u, authorities, speak)
 	for _, existing := range r.Clusters {
 		if existing.GetName() == c.GetName() {
 			return c.GetName()

@@ -19,19 +19,32 @@ import (
 	"tollgate/extproc/exchange"
 )
 
+// Key is an upstream's key, and what logs and metrics call it.
+type Key struct {
+	config.Secret
+
+	Fingerprint string
+}
+
 // Keys is an upstream's keys, taking turns. Safe for use by many goroutines.
 type Keys struct {
-	keys []config.Secret
+	keys []Key
 	next atomic.Uint64
 }
 
 // NewKeys returns a ring of the keys, which may be none.
-func NewKeys(keys []config.Secret) *Keys { return &Keys{keys: keys} }
+func NewKeys(secrets []config.Secret) *Keys {
+	k := &Keys{keys: make([]Key, len(secrets))}
+	for i, secret := range secrets {
+		k.keys[i] = Key{secret, secret.Fingerprint()}
+	}
+	return k
+}
 
 // Next returns the key whose turn it is; false where the upstream has none.
-func (k *Keys) Next() (config.Secret, bool) {
+func (k *Keys) Next() (Key, bool) {
 	if len(k.keys) == 0 {
-		return config.Secret{}, false
+		return Key{}, false
 	}
 	turn := k.next.Add(1) - 1
 	return k.keys[turn%uint64(len(k.keys))], true
@@ -40,6 +53,7 @@ func (k *Keys) Next() (config.Secret, bool) {
 // Decision is what Admit says of a request that may pass.
 type Decision struct {
 	Client  *config.Client // nil: not one that the configuration names
+	Key     string         // the fingerprint of the upstream's key; empty: it goes on without one
 	Changes exchange.Changes
 }
 
@@ -67,14 +81,15 @@ func Admit(c *config.Config, route *config.Route, keys *Keys, request *exchange.
 	if inQuery(request.Path, shown) {
 		return Decision{}, errKeyInQuery
 	}
-	return Decision{Client: client, Changes: swap(request, shown, route.Upstream.KeyHeader, keys)}, nil
+	key, hasKey := keys.Next()
+	changes := swap(request, shown, destination(shown, route.Upstream.KeyHeader), key, hasKey)
+	return Decision{Client: client, Key: key.Fingerprint, Changes: changes}, nil
 }
 
-// swap takes every credential and every copy of one out of the request, and puts the upstream's key in.
-func swap(request *exchange.Request, shown []credential, keyHeader string, keys *Keys) exchange.Changes {
+// swap takes every credential and every copy of one out of the request, and puts the upstream's key
+// into the header named, where there is one.
+func swap(request *exchange.Request, shown []credential, into string, key Key, hasKey bool) exchange.Changes {
 	var changes exchange.Changes
-	key, hasKey := keys.Next()
-	into := destination(shown, keyHeader)
 	for _, h := range request.Headers {
 		if h.Name != protocols && carries(h, shown) && (h.Name != into || !hasKey) {
 			changes.Remove = append(changes.Remove, h.Name)
@@ -106,7 +121,7 @@ func destination(shown []credential, configured string) string {
 	return "authorization"
 }
 
-func headerValue(header string, key config.Secret) string {
+func headerValue(header string, key Key) string {
 	if header == "authorization" {
 		return "Bearer " + key.Reveal()
 	}

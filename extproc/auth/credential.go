@@ -3,7 +3,6 @@ package auth
 import (
 	"strings"
 
-	"tollgate/config"
 	"tollgate/extproc/exchange"
 )
 
@@ -91,7 +90,7 @@ func subprotocols(request *exchange.Request) []string {
 }
 
 // swapProtocol replaces the key among the subprotocols where ok, else takes it out.
-func swapProtocol(offered []string, shown []credential, key config.Secret, ok bool) string {
+func swapProtocol(offered []string, shown []credential, key Key, ok bool) string {
 	var kept []string
 	for _, protocol := range offered {
 		switch {

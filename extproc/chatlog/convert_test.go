@@ -58,7 +58,7 @@ func TestConvertOurs(t *testing.T) {
 	chosen := options(dir)
 	chosen.MaxFileBytes = 1
 	l := New(chosen)
-	text := strings.Repeat("x", 10_000)
+	text := strings.Repeat("x", 100_000)
 	for i := range 300 {
 		r := l.Begin(newCall(fmt.Sprint("uid-", i)))
 		r.Asked(newRequest(t, fmt.Sprintf(`{"model":"m","messages":[{"role":"user","content":"%d %s"}]}`, i, text)))

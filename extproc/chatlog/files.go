@@ -13,7 +13,13 @@ import (
 	"tollgate/extproc/openai"
 )
 
-const megabyte = 1 << 20
+const (
+	megabyte = 1 << 20
+
+	// minFileSize is far more than can be written in a millisecond: lumberjack names full files after
+	// the millisecond, and would put a second one over the first.
+	minFileSize = 9 * megabyte
+)
 
 // kind names the folder and the file of an API, as OpenAI-Forward does for those that it knows.
 func kind(api openai.API) string {
@@ -43,9 +49,9 @@ func Prefix(route string) string {
 	return name
 }
 
-// fileSize is at which size a file is begun anew: whole megabytes.
+// fileSize is at which size a file is begun anew: whole megabytes, and not too few.
 func (o *Options) fileSize() int64 {
-	return max(1, (o.MaxFileBytes+megabyte-1)/megabyte) * megabyte
+	return max(minFileSize, (o.MaxFileBytes+megabyte-1)/megabyte*megabyte)
 }
 
 // rotating opens a file that is begun anew when it is full. lumberjack does that: it is small, and

@@ -22,7 +22,7 @@ const maxQueued = 64 << 20
 // Options says what is recorded, and where.
 type Options struct {
 	Dir          string
-	MaxFileBytes int64          // at which a file is begun anew; rounded up to whole megabytes
+	MaxFileBytes int64          // at which a file is begun anew; rounded up to whole megabytes, at least 9
 	MaxFiles     int            // full ones that are kept of each; 0: all
 	Location     *time.Location // of datetime
 	Redact       []*regexp.Regexp

@@ -11,12 +11,13 @@ type Call struct {
 	Began       time.Time // when the gate saw it
 	Route       string    // the route's prefix
 	Upstream    string    // its name
+	Key         string    // the fingerprint of the upstream's key; empty: none
 	Client      string    // the client's name; empty: not one that the configuration names
 	Address     netip.Addr
 	Method      string
 	Path        string // below the route's prefix, without the query: /v1/chat/completions
 	ContentType string // of the request's body
-	Parent      string // the client's traceparent header (W3C Trace Context); empty: none
+	Parent      string // Envoy's or the client's traceparent (W3C Trace Context); empty: none
 }
 
 // Cause says how an answer ended.

@@ -1,6 +1,7 @@
 package openai_test
 
 import (
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -44,6 +45,23 @@ func FuzzAssembler(f *testing.F) {
 			t.Errorf("%d bytes kept", kept)
 		}
 	})
+}
+
+// TestDeepNesting: a stack that overflows ends the program, and nothing recovers from it.
+func TestDeepNesting(t *testing.T) {
+	for _, n := range []int{1000, 30_000, 4 << 20} {
+		deep := []byte(`{"choices":` + strings.Repeat("[", n) + strings.Repeat("]", n) + "}")
+		if _, err := openai.ParseRequest(openai.Chat, "", deep); (err != nil) != (n > 1<<20) {
+			t.Errorf("%d levels: %v", n, err)
+		}
+		if a := assembleWhole(openai.Chat, deep); a.Answer().Finished != (n < 1<<20) {
+			t.Errorf("%d levels: %d malformed", n, a.Malformed())
+		}
+		open := deep[:n]
+		if a := assembleWhole(openai.Messages, open); a.Malformed() != 1 {
+			t.Errorf("%d levels without end: %d malformed", n, a.Malformed())
+		}
+	}
 }
 
 // BenchmarkAssembler adds a chunk as OpenAI sends hundreds of.

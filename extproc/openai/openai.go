@@ -4,6 +4,7 @@
 //   - [APIOf] names the API of a path.
 //   - [ParseRequest] reads a request's body.
 //   - [Reader] splits an answer's bytes, however they are cut, into [Event]s.
+//   - [Decoder] undoes an answer's content-encoding before that.
 //   - [Assembler] puts events together as the official SDKs do.
 //
 // It imports nothing of ours, and never fails a request: what it does not understand it leaves out.

@@ -24,7 +24,8 @@ func after(seconds float64) time.Time {
 // aCall is a chat by alice.
 func aCall() *exchange.Call {
 	return &exchange.Call{
-		ID: "call-1", Began: noon(), Route: "/", Upstream: "openai", Client: "alice",
+		ID: "call-1", Began: noon(), Route: "/", Upstream: "openai",
+		Key: "0a1b2c3d", Client: "alice",
 		Method: "POST", Path: "/v1/chat/completions", ContentType: "application/json",
 	}
 }

@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"strconv"
 	"time"
 
 	"tollgate/extproc/exchange"
@@ -36,6 +37,9 @@ func (t *Meter) Done(answer *openai.Answer, end exchange.End) {
 	}
 	t.ended = true
 	t.ofRoute(end)
+	if t.call.Key != "" && end.Status != 0 && end.Cause != exchange.Refused {
+		t.metrics.calls.keys.WithLabelValues(t.call.Upstream, t.call.Key, keyStatus(end.Status)).Inc()
+	}
 	s := t.metrics.series(t.labels(answer, end))
 	s.requests[statusClass(end.Status)]().Inc()
 	if answer != nil && answer.Usage != nil {
@@ -44,6 +48,15 @@ func (t *Meter) Done(answer *openai.Answer, end exchange.End) {
 	if s.isGenAI && end.Cause != exchange.Unseen {
 		t.times(s, answer, end)
 	}
+}
+
+// keyStatus keeps apart what an upstream says of a key.
+func keyStatus(status int) string {
+	switch status {
+	case 401, 403, 429:
+		return strconv.Itoa(status)
+	}
+	return statusClass(status)
 }
 
 // ofRoute counts what is told by route only.

@@ -31,6 +31,7 @@ type callMetrics struct {
 	answers, bytes            *prometheus.CounterVec
 	streams                   *prometheus.HistogramVec
 	refusals                  *prometheus.CounterVec // by route and code
+	keys                      *prometheus.CounterVec // by upstream, key and status
 }
 
 func newCallMetrics() callMetrics {
@@ -44,6 +45,9 @@ func newCallMetrics() callMetrics {
 		refusals: counter("tollgate_refusals_total",
 			"Requests that the gate, or Envoy, answered instead of an upstream, by the error's code.",
 			"route", "code"),
+		keys: counter("tollgate_upstream_key_answers_total",
+			"Answers by the upstream's key, named by its fingerprint, and what tells of its health: 401, 403, 429, or a class such as 2xx.",
+			"upstream", "key", "status"),
 		answers: counter("tollgate_answers_total",
 			"Answers by how they ended: whole, cut, refused or unseen.", "route", "cause"),
 		bytes: counter("tollgate_answer_bytes_total", "Bytes of the answers' bodies.", "route"),
@@ -65,7 +69,7 @@ func newCallMetrics() callMetrics {
 
 func (c *callMetrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		c.requests, c.tokens, c.refusals, c.answers, c.bytes, c.inFlight, c.streams,
+		c.requests, c.tokens, c.refusals, c.keys, c.answers, c.bytes, c.inFlight, c.streams,
 		c.duration, c.usage, c.timeToFirst, c.timePerToken,
 	}
 }

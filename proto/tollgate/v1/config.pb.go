@@ -150,7 +150,7 @@ type ChatLog struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The directory. Default: Log, below the working directory.
 	Dir string `protobuf:"bytes,1,opt,name=dir,proto3" json:"dir,omitempty"`
-	// A file is begun anew at this size, in bytes. Default: 50 MB (50000000).
+	// A file is begun anew at this size, in bytes, from 10 MB to 1 TB. Default: 50 MB (50000000).
 	MaxFileBytes uint64 `protobuf:"varint,2,opt,name=max_file_bytes,json=maxFileBytes,proto3" json:"max_file_bytes,omitempty"`
 	// How many full files are kept of each. Default 0: all.
 	MaxFiles uint32 `protobuf:"varint,3,opt,name=max_files,json=maxFiles,proto3" json:"max_files,omitempty"`
@@ -976,10 +976,10 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\aclients\x18\x05 \x03(\v2\x13.tollgate.v1.ClientR\aclients\x12$\n" +
 	"\x02ip\x18\x06 \x01(\v2\x14.tollgate.v1.IPRulesR\x02ip\x12/\n" +
 	"\bchat_log\x18\a \x01(\v2\x14.tollgate.v1.ChatLogR\achatLog\x124\n" +
-	"\ttelemetry\x18\b \x01(\v2\x16.tollgate.v1.TelemetryR\ttelemetry\"\xb5\x02\n" +
+	"\ttelemetry\x18\b \x01(\v2\x16.tollgate.v1.TelemetryR\ttelemetry\"\xbd\x02\n" +
 	"\aChatLog\x12\x10\n" +
-	"\x03dir\x18\x01 \x01(\tR\x03dir\x122\n" +
-	"\x0emax_file_bytes\x18\x02 \x01(\x04B\f\xbaH\t2\a\x18\x80\xa0\x94\xa5\x8d\x1dR\fmaxFileBytes\x12\x1b\n" +
+	"\x03dir\x18\x01 \x01(\tR\x03dir\x12:\n" +
+	"\x0emax_file_bytes\x18\x02 \x01(\x04B\x14\xbaH\x11\xd8\x01\x012\f\x18\x80\xa0\x94\xa5\x8d\x1d(\x80\xad\xe2\x04R\fmaxFileBytes\x12\x1b\n" +
 	"\tmax_files\x18\x03 \x01(\rR\bmaxFiles\x12\x1b\n" +
 	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\x12$\n" +
 	"\x06redact\x18\x05 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\x06redact\x12-\n" +
