@@ -50,8 +50,11 @@ func rooms() map[string]room {
 		"tollgate/extproc/auth":     policy,
 		"tollgate/extproc/limit":    policy,
 		"tollgate/extproc/cache":    policy,
-		"tollgate/extproc/chatlog":  policy,
-		"tollgate/extproc/usage":    policy,
+		"tollgate/extproc/chatlog": {mayImport: []string{
+			"tollgate/config", "tollgate/extproc/exchange", "tollgate/extproc/openai", "tollgate/extproc/chatlog/pyliteral",
+		}},
+		"tollgate/extproc/chatlog/pyliteral": {plain: true},
+		"tollgate/extproc/usage":             policy,
 	}
 }
 

@@ -16,7 +16,7 @@ func logsCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			view.Stay = !once
-			return view.Follow(cmd.Context(), cmd.OutOrStdout()) //nolint:wrapcheck // it says what was read
+			return view.Follow(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVar(&view.Dir, "dir", config.DefaultLogDir, "the chat log's `folder`")

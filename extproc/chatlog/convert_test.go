@@ -3,6 +3,7 @@ package chatlog
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -62,7 +63,7 @@ func TestConvertOurs(t *testing.T) {
 	for i := range 300 {
 		r := l.Begin(newCall(fmt.Sprint("uid-", i)))
 		r.Asked(newRequest(t, fmt.Sprintf(`{"model":"m","messages":[{"role":"user","content":"%d %s"}]}`, i, text)))
-		r.Done(&openai.Answer{Choices: []openai.Choice{{Text: fmt.Sprint(i)}}}, exchange.End{Cause: exchange.Whole, Status: 200})
+		r.Done(&openai.Answer{Choices: []openai.Choice{{Text: strconv.Itoa(i)}}}, exchange.End{Cause: exchange.Whole, Status: 200})
 	}
 	l.Begin(newCall("refused")).Done(nil, exchange.End{Cause: exchange.Refused, Status: 401})
 	closeLog(t, l)
@@ -71,7 +72,7 @@ func TestConvertOurs(t *testing.T) {
 		t.Fatalf("%v: %d chats, %d unmatched, problems %v", err, len(c.Chats), c.Unmatched, c.Problems)
 	}
 	for i, chat := range c.Chats {
-		if chat.Assistant != fmt.Sprint(i) {
+		if chat.Assistant != strconv.Itoa(i) {
 			t.Fatalf("the %dth chat answers %v", i, chat.Assistant)
 		}
 	}

@@ -73,7 +73,7 @@ func encode(value any) ([]byte, error) {
 	}
 	var compact bytes.Buffer
 	err := json.Compact(&compact, encoded) // a raw message keeps its own line ends
-	return compact.Bytes(), err            //nolint:wrapcheck // as above
+	return compact.Bytes(), err
 }
 
 // redact replaces what the rules match in every string of a JSON value. Names are left alone.

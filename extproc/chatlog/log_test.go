@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -181,7 +182,7 @@ func TestMany(t *testing.T) {
 	var calls sync.WaitGroup
 	for i := range 1000 {
 		calls.Go(func() {
-			r := l.Begin(newCall(fmt.Sprint(i)))
+			r := l.Begin(newCall(strconv.Itoa(i)))
 			r.Asked(newRequest(t, `{"messages":[{"role":"user","content":"`+text+`"}]}`))
 			r.Done(&openai.Answer{Choices: []openai.Choice{{Text: text}}}, exchange.End{Cause: exchange.Whole, Status: 200})
 		})
@@ -291,7 +292,7 @@ func TestDiskStalls(t *testing.T) {
 	l := New(chosen)
 	request := newRequest(t, `{"messages":["`+strings.Repeat("x", 1<<20)+`"]}`)
 	for i := range 100 {
-		r := l.Begin(newCall(fmt.Sprint(i)))
+		r := l.Begin(newCall(strconv.Itoa(i)))
 		r.Asked(request)
 	}
 	if queued := l.queued.Load(); queued > maxQueued || l.Lost() < 30 {

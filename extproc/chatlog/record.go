@@ -24,15 +24,30 @@ type member struct {
 func asked() []member {
 	null, one, zero := json.RawMessage("null"), json.RawMessage("1"), json.RawMessage("0")
 	return []member{
-		{"messages", nil}, {"prompt", nil}, {"input", nil}, {"instructions", nil}, {"system", nil},
+		{"messages", nil},
+		{"prompt", nil},
+		{"input", nil},
+		{"instructions", nil},
+		{"system", nil},
 		{"model", null},
 		{"stream", json.RawMessage("false")},
-		{"max_tokens", null}, {"max_completion_tokens", nil}, {"max_output_tokens", nil},
+		{"max_tokens", null},
+		{"max_completion_tokens", nil},
+		{"max_output_tokens", nil},
 		{"response_format", nil},
-		{"n", one}, {"temperature", one}, {"top_p", one},
-		{"logit_bias", null}, {"frequency_penalty", zero}, {"presence_penalty", zero},
-		{"seed", nil}, {"stop", null}, {"user", null},
-		{"functions", nil}, {"function_call", nil}, {"tools", nil}, {"tool_choice", nil},
+		{"n", one},
+		{"temperature", one},
+		{"top_p", one},
+		{"logit_bias", null},
+		{"frequency_penalty", zero},
+		{"presence_penalty", zero},
+		{"seed", nil},
+		{"stop", null},
+		{"user", null},
+		{"functions", nil},
+		{"function_call", nil},
+		{"tools", nil},
+		{"tool_choice", nil},
 	}
 }
 

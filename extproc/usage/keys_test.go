@@ -16,9 +16,13 @@ func TestUpstreamKeys(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics("test")
 	for _, end := range []exchange.End{
-		{Cause: exchange.Whole, Status: 200}, {Cause: exchange.Cut, Status: 200},
-		{Cause: exchange.Whole, Status: 429}, {Cause: exchange.Whole, Status: 401}, {Cause: exchange.Whole, Status: 404},
-		{Cause: exchange.Refused, Status: 401}, {Cause: exchange.Unseen},
+		{Cause: exchange.Whole, Status: 200},
+		{Cause: exchange.Cut, Status: 200},
+		{Cause: exchange.Whole, Status: 429},
+		{Cause: exchange.Whole, Status: 401},
+		{Cause: exchange.Whole, Status: 404},
+		{Cause: exchange.Refused, Status: 401},
+		{Cause: exchange.Unseen},
 	} {
 		m.Begin(aCall()).Done(nil, end)
 	}

@@ -258,6 +258,6 @@ func (p *parser) hex(out *strings.Builder, digits int) error {
 		return fmt.Errorf("an escape needs %d hex digits", digits)
 	}
 	p.rest = p.rest[2+digits:]
-	out.WriteRune(rune(code)) //nolint:gosec // checked above
+	out.WriteRune(rune(code))
 	return nil
 }
