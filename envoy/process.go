@@ -65,6 +65,10 @@ func (p Process) Command() (*exec.Cmd, error) {
 		"--config-yaml", string(bootstrap),
 		"--concurrency", strconv.Itoa(workers),
 		"--disable-hot-restart",
+		// When the listener is edited, idle connections move over at once, and streams that are under
+		// way on old ones may go on for a day. Envoy's default would cut them after ten minutes.
+		"--drain-strategy", "immediate",
+		"--drain-time-s", "86400",
 		"--log-level", "warning",
 		"--file-flush-interval-msec", "1000", // of access logs
 		// These would print Authorization headers if someone turned the level up.

@@ -116,7 +116,9 @@ func TestEdits(t *testing.T) {
 	second, _ := mocktest.Start(t, mock.Options{Keys: []string{upstreamKey}})
 	g := launch(t, oneRoute(first))
 	l := startLoad(t, g.url+"/echo", 4)
+	addresses := g.addresses
 	for i := range 200 {
+		g.addresses = strings.Replace(addresses, "}\n", fmt.Sprintf(", idle_timeout: %dm}\n", 10+i/20), 1)
 		g.edit(t, edition(i, first, second), i%2 == 0)
 		if i%10 == 9 { // each edit overtakes the one before, but now and then all of it must arrive
 			g.await(t, "a new configuration is in force", i/10+1)
