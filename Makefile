@@ -1,5 +1,6 @@
-# Needs Go, Python 3 with pip and venv, a C compiler (for the race detector) and, where there are
-# tests with npm's SDK, Node. Whatever else is needed is put into .tools/, once.
+# Needs Go and Python 3 with pip and venv; the tests also a C compiler (for the race detector), Node
+# for npm's SDK, and a redis-server, which is installed where Debian's apt-get is. Whatever else is
+# needed is put into .tools/, once.
 
 ENVOY_VERSION  := 1.40.0
 LINTER_VERSION := v2.15.0
@@ -48,6 +49,10 @@ test: test-tools build ## Get what the tests need, and run all of them. Flags: A
 
 .PHONY: test-tools
 test-tools: envoy $(VENV)/.dotenv $(PYTHON_CLIENTS) $(NODE_CLIENTS) ## Get what the tests need
+	@command -v redis-server >/dev/null || { \
+		echo "installing redis-server"; \
+		sudo=$$(command -v sudo || true); \
+		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends redis-server >/dev/null; }
 
 .PHONY: lint
 lint: $(LINTER) ## Check style and known mistakes (.golangci.yml)

@@ -32,6 +32,8 @@ type Config struct {
 	Routes    []*Route       // the longest prefix first, so that the first match is the right one
 	Clients   []*Client      // in the order of the file
 
+	LimitStore LimitStore
+
 	ChatLog *ChatLog // nil: nothing is recorded
 	Usage   bool     // whether answers are read to count tokens
 	Traces  *Traces  // nil: no spans
@@ -105,6 +107,13 @@ type Route struct {
 
 	// Identified tells that the configuration names clients, so that a key may be one of theirs.
 	Identified bool
+
+	// Limits are the limits of requests: see LimitsOf.
+	Limits []Limit
+
+	// FirstLimit says that of the limits that match a request the first counts alone: they are those
+	// of all routes that name none of their own.
+	FirstLimit bool
 
 	// Log tells whether chats are recorded, Metered whether answers are read for metrics, Traced
 	// whether calls have spans.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+
+	"tollgate/config/rate"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -148,6 +150,12 @@ func dump(c *Config) string {
 	}
 	for _, r := range c.Routes {
 		line("route %s -> %s: auth=%s gate=%t%s", r.Prefix, r.Upstream.Name, r.Auth, r.Needs().Gate, optional(" ip=", !r.IP.Any(), r.IP))
+		for _, l := range r.Limits {
+			line("  limit %s path=%q per_client=%t %s first=%t", rate.Format(l.Rates), l.Path, l.PerClient, l.Strategy, r.FirstLimit)
+		}
+	}
+	if c.LimitStore != (LimitStore{}) {
+		line("limits are counted in %s local=%t", c.LimitStore.Redis, c.LimitStore.Local)
 	}
 	for _, client := range c.Clients {
 		line("client %s: %d keys", client.Name, count(c, client))

@@ -62,6 +62,11 @@ func refer(message *tollgatev1.Config) (names []string) {
 	for i, c := range message.GetClients() {
 		refer(c.GetKeys(), 0, fmt.Sprintf("FORWARD_KEY_%d", i+1))
 	}
+	if store := message.GetLimitStore(); store.GetRedis() != "" {
+		url := []string{store.GetRedis()} // it may hold a password
+		refer(url, 0, "REQ_RATE_LIMIT_BACKEND")
+		store.Redis = url[0]
+	}
 	return names
 }
 

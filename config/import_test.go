@@ -23,6 +23,7 @@ func roundTrip(t *testing.T, content string, environment map[string]string) {
 	for i, key := range v.keys("FORWARD_KEY") {
 		keys[fmt.Sprintf("FORWARD_KEY_%d", i+1)] = key
 	}
+	keys["REQ_RATE_LIMIT_BACKEND"] = v.get("REQ_RATE_LIMIT_BACKEND")
 	for _, withKeys := range []bool{true, false} {
 		written, _, err := Import(".env", content, environmentOf(environment), withKeys)
 		if err != nil {
@@ -54,6 +55,7 @@ func TestImport(t *testing.T) {
 		"default time": "TIMEOUT=10",
 		"chat log":     "LOG_CHAT=true\nPRINT_CHAT=true\nTZ=Asia/Shanghai",
 		"bare log":     "LOG_CHAT=true",
+		"limits":       "REQ_RATE_LIMIT={\"/v1/chat\":\"60/minute;600/hour\"}\nGLOBAL_RATE_LIMIT=10 per 2 hours",
 		"many":         "OPENAI_BASE_URL='https://a.example/x, http://b:81'\nOPENAI_ROUTE_PREFIX='/a, b/c/'\nEXTRA_BASE_URL=http://c\nEXTRA_ROUTE_PREFIX=/c${D}-$E\nOPENAI_API_KEY=sk-1\nTIMEOUT=2.5\nIP_WHITELIST=192.0.2.0/24\nIP_BLACKLIST=192.0.2.9,2001:db8::1\nPROXY=http://127.0.0.1:3128",
 		"braces":       "OPENAI_ROUTE_PREFIX=/a$${B:-c}{d}\n",
 	} {

@@ -16,7 +16,7 @@ type Needs struct {
 func (r *Route) Needs() Needs {
 	tap := r.Log || r.Metered || r.Traced
 	return Needs{
-		Gate: tap || r.Auth != AuthPassthrough || r.Identified || !r.IP.Any() || !r.ForAll.Any(),
+		Gate: tap || len(r.Limits) > 0 || r.Auth != AuthPassthrough || r.Identified || !r.IP.Any() || !r.ForAll.Any(),
 		Tap:  tap,
 	}
 }

@@ -3,7 +3,7 @@ package config
 // notInForce says of each variable that is set and has no effect what that means. Where going on
 // without it would send requests elsewhere or let in whom it keeps out, it is a problem.
 //
-// Silent are those that only shape what is said here already (CACHE_BACKEND, RATE_LIMIT_STRATEGY,
+// Silent are those that only shape what is said here already (CACHE_BACKEND,
 // CHAT_COMPLETION_ROUTE ...), and ITER_CHUNK_TYPE: bytes always travel on as they arrive.
 func (v *variables) notInForce() {
 	for _, s := range []struct{ name, effect string }{
@@ -19,8 +19,6 @@ func (v *variables) notInForce() {
 		}
 	}
 	for _, s := range []struct{ name, effect string }{
-		{"REQ_RATE_LIMIT", "the requests of these routes are not limited"},
-		{"GLOBAL_RATE_LIMIT", "requests are not limited"},
 		{"TOKEN_RATE_LIMIT", "the pace of answers is not limited"},
 	} {
 		if value := v.get(s.name); value != "" && value != "inf" && value != "{}" {

@@ -63,6 +63,7 @@ func (v *variables) message() *tollgatev1.Config {
 		m.Clients = append(m.Clients, &tollgatev1.Client{Name: fmt.Sprintf("forward-key-%d", i+1), Keys: []string{key}})
 	}
 	m.ChatLog = v.chatLog()
+	v.limits(m)
 	v.routes(m)
 	v.notInForce()
 	return m

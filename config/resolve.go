@@ -50,6 +50,7 @@ func resolve(message *tollgatev1.Config) (*Config, Problems) {
 		r.upstream(fmt.Sprintf("upstreams[%d]", i), u)
 	}
 	r.observers()
+	r.limitStore()
 	r.routes()
 	if len(r.problems) > 0 {
 		return nil, r.problems
@@ -154,6 +155,7 @@ func (r *resolver) upstream(field string, m *tollgatev1.Upstream) {
 
 func (r *resolver) routes() {
 	forAll := r.ipRules("ip", r.message.GetIp())
+	shared := r.limits("limits", r.message.GetLimits())
 	prefixes := map[string]bool{}
 	for i, m := range r.message.GetRoutes() {
 		field := fmt.Sprintf("routes[%d]", i)
@@ -173,6 +175,10 @@ func (r *resolver) routes() {
 			Metered:              r.config.Usage,
 			Traced:               r.config.Traces != nil,
 			ForwardClientAddress: m.GetForwardClientAddress(),
+		}
+		route.Limits = r.limits(field+".limits", m.GetLimits())
+		if len(route.Limits) == 0 {
+			route.Limits, route.FirstLimit = shared, true
 		}
 		if route.Auth == AuthRequired && !route.Identified {
 			r.problem(field+".auth", "required needs clients: name them under clients, or nobody can pass")

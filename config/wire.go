@@ -21,6 +21,12 @@ const (
 	// CallKey is the id by which the tap finds what the gate knows of a request, in that namespace.
 	CallKey = "call"
 
+	// LimitKey, RemainingKey and ResetKey are the headroom of a limited request, for the x-ratelimit-*
+	// headers of its answer, in that namespace.
+	LimitKey     = "limit-requests"
+	RemainingKey = "remaining-requests"
+	ResetKey     = "reset-requests"
+
 	// ClientKey is the client's name in that namespace, for the access log.
 	ClientKey = "client"
 )

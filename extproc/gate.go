@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,11 +19,15 @@ import (
 	"tollgate/config"
 	"tollgate/extproc/auth"
 	"tollgate/extproc/exchange"
+	"tollgate/extproc/limit"
 )
 
 // Options is what a gate works with. All functions may be called by many goroutines, and must not block.
 type Options struct {
 	Log *zap.Logger
+
+	// Limits counts requests. Nil: in memory.
+	Limits limit.Store
 
 	// Observe gives who listens to a call on a route that has a tap; nil where nobody does.
 	Observe []func(*config.Route, *exchange.Call) Listener
@@ -49,6 +54,9 @@ type Gate struct {
 func NewGate(options Options) *Gate {
 	if options.Refused == nil {
 		options.Refused = func(*config.Route, string) {}
+	}
+	if options.Limits == nil {
+		options.Limits = limit.NewMemory(limit.MemoryOptions{})
 	}
 	if options.Skipped == nil {
 		options.Skipped = func(string) {}
@@ -116,6 +124,10 @@ func (g *Gate) admit(s *stream, first *extprocv3.ProcessingRequest) error {
 		g.refused(route, request, err)
 		return fmt.Errorf("admitting: %w", err)
 	}
+	if err := g.charge(s, route.Route, decision.Client, request); err != nil {
+		g.refused(route, request, err)
+		return fmt.Errorf("charging limits: %w", err)
+	}
 	if !route.tapped {
 		return s.pass(decision, "")
 	}
@@ -123,6 +135,32 @@ func (g *Gate) admit(s *stream, first *extprocv3.ProcessingRequest) error {
 	call.Parent = cmp.Or(s.traceParent(), call.Parent)
 	g.handoff.put(&admission{call: call, listeners: g.observe(route.Route, call)})
 	return s.pass(decision, call.ID)
+}
+
+// charge takes the request from all of its limits, or from none, and notes what is left for the
+// answer's headers. Its error is an *exchange.Refusal.
+func (g *Gate) charge(s *stream, route *config.Route, client *config.Client, request *exchange.Request) error {
+	if len(route.Limits) == 0 {
+		return nil
+	}
+	charges := limit.Charges(route, client, request)
+	if len(charges) == 0 {
+		return nil
+	}
+	out, err := g.options.Limits.Reserve(s.rpc.Context(), charges)
+	if err != nil {
+		g.log.Debug("limits cannot be counted", zap.Error(err)) // who watches the store says so once
+		return limit.Unavailable()                              //nolint:wrapcheck // what the client reads
+	}
+	if left, ok := limit.HeadroomOf(out, charges); ok {
+		s.say(config.LimitKey, strconv.FormatUint(left.Limit, 10))
+		s.say(config.RemainingKey, strconv.FormatUint(left.Remaining, 10))
+		s.say(config.ResetKey, left.Reset.String())
+	}
+	if !out.Allowed {
+		return limit.Refusal(out, charges) //nolint:wrapcheck // what the client reads
+	}
+	return nil
 }
 
 // observe gathers who listens to a call.

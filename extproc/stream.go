@@ -20,7 +20,16 @@ import (
 // stream is one request's conversation with Envoy. It is the only place that reads and builds
 // Envoy's messages.
 type stream struct {
-	rpc extprocv3.ExternalProcessor_ProcessServer
+	rpc  extprocv3.ExternalProcessor_ProcessServer
+	said map[string]*structpb.Value // what Envoy will keep as the request's metadata
+}
+
+// say adds to the request's metadata, which travels with the verdict.
+func (s *stream) say(key, value string) {
+	if s.said == nil {
+		s.said = map[string]*structpb.Value{}
+	}
+	s.said[key] = structpb.NewStringValue(value)
 }
 
 // head reads the first message: the request's headers, on the route that Envoy chose.
@@ -77,15 +86,15 @@ func clientAddress(message *extprocv3.ProcessingRequest) netip.Addr {
 // pass sends the verdict that the request may go on, changed. By the call's id, if it has one, the
 // tap will find it.
 func (s *stream) pass(decision auth.Decision, call string) error {
-	said := map[string]*structpb.Value{config.VerdictKey: structpb.NewStringValue(config.VerdictPass)}
+	s.say(config.VerdictKey, config.VerdictPass)
 	if call != "" {
-		said[config.CallKey] = structpb.NewStringValue(call)
+		s.say(config.CallKey, call)
 	}
 	if decision.Client != nil {
-		said[config.ClientKey] = structpb.NewStringValue(decision.Client.Name)
+		s.say(config.ClientKey, decision.Client.Name)
 	}
 	changes := decision.Changes
-	return s.verdict(said, &extprocv3.ProcessingResponse{
+	return s.verdict(&extprocv3.ProcessingResponse{
 		Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: &extprocv3.HeadersResponse{
 			Response: &extprocv3.CommonResponse{HeaderMutation: mutation(changes.Set, changes.Remove)},
 		}},
@@ -95,8 +104,8 @@ func (s *stream) pass(decision auth.Decision, call string) error {
 // refuse sends an answer of the gate's own.
 func (s *stream) refuse(r *exchange.Refusal) error {
 	headers := append([]exchange.Header{{Name: "content-type", Value: "application/json"}}, r.Headers...)
-	said := map[string]*structpb.Value{config.VerdictKey: structpb.NewStringValue(config.VerdictRefuse)}
-	return s.verdict(said, &extprocv3.ProcessingResponse{
+	s.say(config.VerdictKey, config.VerdictRefuse)
+	return s.verdict(&extprocv3.ProcessingResponse{
 		Response: &extprocv3.ProcessingResponse_ImmediateResponse{ImmediateResponse: &extprocv3.ImmediateResponse{
 			Status:  &typev3.HttpStatus{Code: typev3.StatusCode(r.Status)}, //nolint:gosec // an HTTP status
 			Headers: mutation(headers, nil),
@@ -106,10 +115,10 @@ func (s *stream) refuse(r *exchange.Refusal) error {
 	})
 }
 
-// verdict answers Envoy, and says what it keeps as the request's metadata.
-func (s *stream) verdict(said map[string]*structpb.Value, response *extprocv3.ProcessingResponse) error {
+// verdict answers Envoy, with all that was said.
+func (s *stream) verdict(response *extprocv3.ProcessingResponse) error {
 	response.DynamicMetadata = &structpb.Struct{Fields: map[string]*structpb.Value{
-		config.MetadataNamespace: structpb.NewStructValue(&structpb.Struct{Fields: said}),
+		config.MetadataNamespace: structpb.NewStructValue(&structpb.Struct{Fields: s.said}),
 	}}
 	if err := s.rpc.Send(response); err != nil {
 		return fmt.Errorf("sending the verdict: %w", err)

@@ -70,6 +70,9 @@ func forward(route *config.Route, cluster string) *routev3.Route {
 		Action:               &routev3.Route_Route{Route: action},
 		TypedPerFilterConfig: filtersOf(route),
 	}
+	if len(route.Limits) > 0 {
+		r.ResponseHeadersToAdd = headroom()
+	}
 	if route.ForwardClientAddress {
 		r.RequestHeadersToAdd = clientAddress()
 	}
@@ -119,6 +122,16 @@ func clientAddress() []*corev3.HeaderValueOption {
 		header("x-forwarded-for", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
 		header("x-forwarded-proto", "%REQ(:SCHEME)%"),
 	}
+}
+
+// headroom tells clients, with OpenAI's names, how much of their limit is left: on every answer, also
+// those of Envoy and of the gate itself. What the gate did not say is left out.
+func headroom() []*corev3.HeaderValueOption {
+	var headers []*corev3.HeaderValueOption
+	for _, key := range []string{config.LimitKey, config.RemainingKey, config.ResetKey} {
+		headers = append(headers, header("x-ratelimit-"+key, "%DYNAMIC_METADATA("+config.MetadataNamespace+":"+key+")%"))
+	}
+	return headers
 }
 
 func header(name, value string) *corev3.HeaderValueOption {

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"tollgate/config"
+	"tollgate/config/rate"
 )
 
 // boxWidth is that of a banner's box inside its frame, in columns.
@@ -64,7 +65,25 @@ func (b box) route(c *config.Config, r *config.Route) {
 	b.row("forward keys", who, colour)
 	b.rules(r.ForAll)
 	b.rules(r.IP)
+	b.limits(c, r)
 	b.end()
+}
+
+// limits shows how many requests may pass, and where they are counted.
+func (b box) limits(c *config.Config, r *config.Route) {
+	for _, l := range r.Limits {
+		text := rate.Format(l.Rates) + " a client"
+		if !l.PerClient {
+			text = rate.Format(l.Rates) + " for all"
+		}
+		if l.Path != "" {
+			text += ", " + l.Path
+		}
+		b.row("requests", text+", "+l.Strategy, accent)
+	}
+	if len(r.Limits) > 0 {
+		b.row("counted in", map[bool]string{true: "memory", false: "redis"}[c.LimitStore.Redis.Reveal() == ""], accent)
+	}
 }
 
 // forwardKeys says who may pass a route, in the colour of alarm where everyone may spend the

@@ -12,6 +12,7 @@ import (
 	"tollgate/extproc"
 	"tollgate/extproc/chatlog"
 	"tollgate/extproc/exchange"
+	"tollgate/extproc/limit"
 	"tollgate/extproc/usage"
 	"tollgate/xds"
 )
@@ -94,9 +95,10 @@ func addressOf(c *config.Config) func(string) (string, int) {
 }
 
 // gate is a gate that they look at.
-func (o *observers) gate(log *zap.Logger) *extproc.Gate {
+func (o *observers) gate(log *zap.Logger, limits limit.Store) *extproc.Gate {
 	options := extproc.Options{
-		Log: log,
+		Log:    log,
+		Limits: limits,
 		Refused: func(route *config.Route, code string) {
 			if !route.Metered { // else its meter counts it
 				o.metrics.Refused(route.Prefix, code)

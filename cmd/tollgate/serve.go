@@ -68,7 +68,11 @@ func serve(ctx context.Context, log *zap.Logger, from *source, listen string, lo
 	if err != nil {
 		return err
 	}
-	gate, control := watching.gate(log.Named("gate")), xds.NewServer(log.Named("xds"))
+	limits, err := newLimits(log.Named("limits"), c.LimitStore)
+	if err != nil {
+		return err
+	}
+	gate, control := watching.gate(log.Named("gate"), limits), xds.NewServer(log.Named("xds"))
 	live := &live{log: log, source: from, gate: gate, control: control, metrics: watching.metrics}
 	if err := live.apply(ctx, c); err != nil {
 		return err

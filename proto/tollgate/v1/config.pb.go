@@ -53,7 +53,12 @@ type Config struct {
 	// Record what is asked and answered. Default: nothing is recorded.
 	ChatLog *ChatLog `protobuf:"bytes,7,opt,name=chat_log,json=chatLog,proto3" json:"chat_log,omitempty"`
 	// What operators see beside logs.
-	Telemetry     *Telemetry `protobuf:"bytes,8,opt,name=telemetry,proto3" json:"telemetry,omitempty"`
+	Telemetry *Telemetry `protobuf:"bytes,8,opt,name=telemetry,proto3" json:"telemetry,omitempty"`
+	// Limits for routes that name none of their own. Of those whose path matches a request, the first
+	// counts. Default: none.
+	Limits []*Limit `protobuf:"bytes,9,rep,name=limits,proto3" json:"limits,omitempty"`
+	// Where limits are counted. Changes take effect at the next start.
+	LimitStore    *LimitStore `protobuf:"bytes,10,opt,name=limit_store,json=limitStore,proto3" json:"limit_store,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -144,6 +149,155 @@ func (x *Config) GetTelemetry() *Telemetry {
 	return nil
 }
 
+func (x *Config) GetLimits() []*Limit {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+func (x *Config) GetLimitStore() *LimitStore {
+	if x != nil {
+		return x.LimitStore
+	}
+	return nil
+}
+
+// How many requests may pass.
+type Limit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A number of requests per time, or several that must all hold: 60/minute, 100/2minutes,
+	// 60/minute;600/hour. inf is no limit.
+	Requests string `protobuf:"bytes,1,opt,name=requests,proto3" json:"requests,omitempty"`
+	// Only requests whose path, the route's prefix included, begins like this. Default: all.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// client: each client has a count of its own, by its name, or by its address where it has none.
+	// route: all clients of a route share one. Default: client.
+	Per string `protobuf:"bytes,3,opt,name=per,proto3" json:"per,omitempty"`
+	// moving-window: never more than the number in any span of the time.
+	// fixed-window: a window opens at a client's first request, and never admits more.
+	// fixed-window-elastic-expiry: the same, but each admitted request extends it.
+	// A refused request never counts. Default: moving-window.
+	Strategy      string `protobuf:"bytes,4,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Limit) Reset() {
+	*x = Limit{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Limit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Limit) ProtoMessage() {}
+
+func (x *Limit) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Limit.ProtoReflect.Descriptor instead.
+func (*Limit) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Limit) GetRequests() string {
+	if x != nil {
+		return x.Requests
+	}
+	return ""
+}
+
+func (x *Limit) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Limit) GetPer() string {
+	if x != nil {
+		return x.Per
+	}
+	return ""
+}
+
+func (x *Limit) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+// Where limits are counted.
+type LimitStore struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A Redis that all replicas share: redis://, rediss:// (TLS) or unix://, with user, password and
+	// database. Default: this process's memory.
+	Redis string `protobuf:"bytes,1,opt,name=redis,proto3" json:"redis,omitempty"`
+	// What becomes of requests while Redis is away: refuse them (503), or count them here alone (local).
+	// Default: refuse.
+	OnError       string `protobuf:"bytes,2,opt,name=on_error,json=onError,proto3" json:"on_error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LimitStore) Reset() {
+	*x = LimitStore{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LimitStore) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LimitStore) ProtoMessage() {}
+
+func (x *LimitStore) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LimitStore.ProtoReflect.Descriptor instead.
+func (*LimitStore) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *LimitStore) GetRedis() string {
+	if x != nil {
+		return x.Redis
+	}
+	return ""
+}
+
+func (x *LimitStore) GetOnError() string {
+	if x != nil {
+		return x.OnError
+	}
+	return ""
+}
+
 // The record of chats: JSON Lines, one line for the request and one for the answer, tied by uid, in
 // DIR/PREFIX/chat/chat.log and the like. Changes take effect at the next start.
 type ChatLog struct {
@@ -170,7 +324,7 @@ type ChatLog struct {
 
 func (x *ChatLog) Reset() {
 	*x = ChatLog{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -182,7 +336,7 @@ func (x *ChatLog) String() string {
 func (*ChatLog) ProtoMessage() {}
 
 func (x *ChatLog) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -195,7 +349,7 @@ func (x *ChatLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatLog.ProtoReflect.Descriptor instead.
 func (*ChatLog) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ChatLog) GetDir() string {
@@ -271,7 +425,7 @@ type Telemetry struct {
 
 func (x *Telemetry) Reset() {
 	*x = Telemetry{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -283,7 +437,7 @@ func (x *Telemetry) String() string {
 func (*Telemetry) ProtoMessage() {}
 
 func (x *Telemetry) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -296,7 +450,7 @@ func (x *Telemetry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Telemetry.ProtoReflect.Descriptor instead.
 func (*Telemetry) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Telemetry) GetUsage() bool {
@@ -338,7 +492,7 @@ type Traces struct {
 
 func (x *Traces) Reset() {
 	*x = Traces{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -350,7 +504,7 @@ func (x *Traces) String() string {
 func (*Traces) ProtoMessage() {}
 
 func (x *Traces) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -363,7 +517,7 @@ func (x *Traces) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traces.ProtoReflect.Descriptor instead.
 func (*Traces) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Traces) GetEndpoint() string {
@@ -417,7 +571,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -429,7 +583,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -442,7 +596,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Listener) GetAddress() string {
@@ -493,7 +647,7 @@ type ServerTLS struct {
 
 func (x *ServerTLS) Reset() {
 	*x = ServerTLS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -505,7 +659,7 @@ func (x *ServerTLS) String() string {
 func (*ServerTLS) ProtoMessage() {}
 
 func (x *ServerTLS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -518,7 +672,7 @@ func (x *ServerTLS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerTLS.ProtoReflect.Descriptor instead.
 func (*ServerTLS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ServerTLS) GetCertificateFile() string {
@@ -548,7 +702,7 @@ type CORS struct {
 
 func (x *CORS) Reset() {
 	*x = CORS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +714,7 @@ func (x *CORS) String() string {
 func (*CORS) ProtoMessage() {}
 
 func (x *CORS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +727,7 @@ func (x *CORS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CORS.ProtoReflect.Descriptor instead.
 func (*CORS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CORS) GetAllowOrigins() []string {
@@ -602,7 +756,7 @@ type Admin struct {
 
 func (x *Admin) Reset() {
 	*x = Admin{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +768,7 @@ func (x *Admin) String() string {
 func (*Admin) ProtoMessage() {}
 
 func (x *Admin) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,7 +781,7 @@ func (x *Admin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admin.ProtoReflect.Descriptor instead.
 func (*Admin) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Admin) GetAddress() string {
@@ -669,7 +823,7 @@ type Upstream struct {
 
 func (x *Upstream) Reset() {
 	*x = Upstream{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +835,7 @@ func (x *Upstream) String() string {
 func (*Upstream) ProtoMessage() {}
 
 func (x *Upstream) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +848,7 @@ func (x *Upstream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Upstream.ProtoReflect.Descriptor instead.
 func (*Upstream) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Upstream) GetName() string {
@@ -776,14 +930,16 @@ type Route struct {
 	// Default: it learns neither.
 	ForwardClientAddress bool `protobuf:"varint,5,opt,name=forward_client_address,json=forwardClientAddress,proto3" json:"forward_client_address,omitempty"`
 	// Record this route's chats. Default: recorded where the file has a chat_log.
-	Log           *bool `protobuf:"varint,6,opt,name=log,proto3,oneof" json:"log,omitempty"`
+	Log *bool `protobuf:"varint,6,opt,name=log,proto3,oneof" json:"log,omitempty"`
+	// Limits of this route. All whose path matches a request must hold, or none is charged.
+	Limits        []*Limit `protobuf:"bytes,7,rep,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +951,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +964,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Route) GetPrefix() string {
@@ -853,6 +1009,13 @@ func (x *Route) GetLog() bool {
 	return false
 }
 
+func (x *Route) GetLimits() []*Limit {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
 // Someone who may call.
 type Client struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -866,7 +1029,7 @@ type Client struct {
 
 func (x *Client) Reset() {
 	*x = Client{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1041,7 @@ func (x *Client) String() string {
 func (*Client) ProtoMessage() {}
 
 func (x *Client) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1054,7 @@ func (x *Client) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Client.ProtoReflect.Descriptor instead.
 func (*Client) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Client) GetName() string {
@@ -921,7 +1084,7 @@ type IPRules struct {
 
 func (x *IPRules) Reset() {
 	*x = IPRules{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1096,7 @@ func (x *IPRules) String() string {
 func (*IPRules) ProtoMessage() {}
 
 func (x *IPRules) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1109,7 @@ func (x *IPRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IPRules.ProtoReflect.Descriptor instead.
 func (*IPRules) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *IPRules) GetAllow() []string {
@@ -967,7 +1130,7 @@ var File_tollgate_v1_config_proto protoreflect.FileDescriptor
 
 const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x96\x03\n" +
+	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xfc\x03\n" +
 	"\x06Config\x121\n" +
 	"\blistener\x18\x01 \x01(\v2\x15.tollgate.v1.ListenerR\blistener\x12(\n" +
 	"\x05admin\x18\x02 \x01(\v2\x12.tollgate.v1.AdminR\x05admin\x12=\n" +
@@ -976,7 +1139,21 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\aclients\x18\x05 \x03(\v2\x13.tollgate.v1.ClientR\aclients\x12$\n" +
 	"\x02ip\x18\x06 \x01(\v2\x14.tollgate.v1.IPRulesR\x02ip\x12/\n" +
 	"\bchat_log\x18\a \x01(\v2\x14.tollgate.v1.ChatLogR\achatLog\x124\n" +
-	"\ttelemetry\x18\b \x01(\v2\x16.tollgate.v1.TelemetryR\ttelemetry\"\xbd\x02\n" +
+	"\ttelemetry\x18\b \x01(\v2\x16.tollgate.v1.TelemetryR\ttelemetry\x12*\n" +
+	"\x06limits\x18\t \x03(\v2\x12.tollgate.v1.LimitR\x06limits\x128\n" +
+	"\vlimit_store\x18\n" +
+	" \x01(\v2\x17.tollgate.v1.LimitStoreR\n" +
+	"limitStore\"\x8e\x02\n" +
+	"\x05Limit\x12#\n" +
+	"\brequests\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\brequests\x12W\n" +
+	"\x04path\x18\x02 \x01(\tBC\xbaH@\xba\x01=\n" +
+	"\x04path\x12\x11must begin with /\x1a\"this == '' || this.startsWith('/')R\x04path\x12(\n" +
+	"\x03per\x18\x03 \x01(\tB\x16\xbaH\x13r\x11R\x00R\x06clientR\x05routeR\x03per\x12]\n" +
+	"\bstrategy\x18\x04 \x01(\tBA\xbaH>r<R\x00R\rmoving-windowR\ffixed-windowR\x1bfixed-window-elastic-expiryR\bstrategy\"U\n" +
+	"\n" +
+	"LimitStore\x12\x14\n" +
+	"\x05redis\x18\x01 \x01(\tR\x05redis\x121\n" +
+	"\bon_error\x18\x02 \x01(\tB\x16\xbaH\x13r\x11R\x00R\x06refuseR\x05localR\aonError\"\xbd\x02\n" +
 	"\aChatLog\x12\x10\n" +
 	"\x03dir\x18\x01 \x01(\tR\x03dir\x12:\n" +
 	"\x0emax_file_bytes\x18\x02 \x01(\x04B\x14\xbaH\x11\xd8\x01\x012\f\x18\x80\xa0\x94\xa5\x8d\x1d(\x80\xad\xe2\x04R\fmaxFileBytes\x12\x1b\n" +
@@ -1026,7 +1203,7 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\vserver_name\x18\x06 \x01(\tR\n" +
 	"serverName\x12U\n" +
 	"\x0fconnect_timeout\x18\a \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\x0econnectTimeout\x12\x14\n" +
-	"\x05proxy\x18\b \x01(\tR\x05proxy\"\xda\x03\n" +
+	"\x05proxy\x18\b \x01(\tR\x05proxy\"\x86\x04\n" +
 	"\x05Route\x12\xf6\x01\n" +
 	"\x06prefix\x18\x01 \x01(\tB\xdd\x01\xbaH\xd9\x01\xba\x01\xd5\x01\n" +
 	"\x06prefix\x12imust begin with / and hold no empty segment, no . or .. segment, no query, no white space, and ASCII only\x1a`this.matches('^/$|^(/[^/?#\\\\s%\\\\\\\\\\\\x{80}-\\\\x{10FFFF}]+)+/?$') && !this.matches('/[.][.]?(/|$)')R\x06prefix\x12#\n" +
@@ -1034,7 +1211,8 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x04auth\x18\x03 \x01(\tB$\xbaH!r\x1fR\x00R\brequiredR\vpassthroughR\x04openR\x04auth\x12$\n" +
 	"\x02ip\x18\x04 \x01(\v2\x14.tollgate.v1.IPRulesR\x02ip\x124\n" +
 	"\x16forward_client_address\x18\x05 \x01(\bR\x14forwardClientAddress\x12\x15\n" +
-	"\x03log\x18\x06 \x01(\bH\x00R\x03log\x88\x01\x01B\x06\n" +
+	"\x03log\x18\x06 \x01(\bH\x00R\x03log\x88\x01\x01\x12*\n" +
+	"\x06limits\x18\a \x03(\v2\x12.tollgate.v1.LimitR\x06limitsB\x06\n" +
 	"\x04_log\"k\n" +
 	"\x06Client\x12=\n" +
 	"\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$R\x04name\x12\"\n" +
@@ -1055,42 +1233,47 @@ func file_tollgate_v1_config_proto_rawDescGZIP() []byte {
 	return file_tollgate_v1_config_proto_rawDescData
 }
 
-var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_tollgate_v1_config_proto_goTypes = []any{
 	(*Config)(nil),              // 0: tollgate.v1.Config
-	(*ChatLog)(nil),             // 1: tollgate.v1.ChatLog
-	(*Telemetry)(nil),           // 2: tollgate.v1.Telemetry
-	(*Traces)(nil),              // 3: tollgate.v1.Traces
-	(*Listener)(nil),            // 4: tollgate.v1.Listener
-	(*ServerTLS)(nil),           // 5: tollgate.v1.ServerTLS
-	(*CORS)(nil),                // 6: tollgate.v1.CORS
-	(*Admin)(nil),               // 7: tollgate.v1.Admin
-	(*Upstream)(nil),            // 8: tollgate.v1.Upstream
-	(*Route)(nil),               // 9: tollgate.v1.Route
-	(*Client)(nil),              // 10: tollgate.v1.Client
-	(*IPRules)(nil),             // 11: tollgate.v1.IPRules
-	(*durationpb.Duration)(nil), // 12: google.protobuf.Duration
+	(*Limit)(nil),               // 1: tollgate.v1.Limit
+	(*LimitStore)(nil),          // 2: tollgate.v1.LimitStore
+	(*ChatLog)(nil),             // 3: tollgate.v1.ChatLog
+	(*Telemetry)(nil),           // 4: tollgate.v1.Telemetry
+	(*Traces)(nil),              // 5: tollgate.v1.Traces
+	(*Listener)(nil),            // 6: tollgate.v1.Listener
+	(*ServerTLS)(nil),           // 7: tollgate.v1.ServerTLS
+	(*CORS)(nil),                // 8: tollgate.v1.CORS
+	(*Admin)(nil),               // 9: tollgate.v1.Admin
+	(*Upstream)(nil),            // 10: tollgate.v1.Upstream
+	(*Route)(nil),               // 11: tollgate.v1.Route
+	(*Client)(nil),              // 12: tollgate.v1.Client
+	(*IPRules)(nil),             // 13: tollgate.v1.IPRules
+	(*durationpb.Duration)(nil), // 14: google.protobuf.Duration
 }
 var file_tollgate_v1_config_proto_depIdxs = []int32{
-	4,  // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
-	7,  // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
-	8,  // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
-	9,  // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
-	10, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
-	11, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
-	1,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
-	2,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
-	3,  // 8: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
-	5,  // 9: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
-	6,  // 10: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
-	12, // 11: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
-	12, // 12: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
-	11, // 13: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	6,  // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
+	9,  // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
+	10, // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
+	11, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
+	12, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
+	13, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
+	3,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
+	4,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
+	1,  // 8: tollgate.v1.Config.limits:type_name -> tollgate.v1.Limit
+	2,  // 9: tollgate.v1.Config.limit_store:type_name -> tollgate.v1.LimitStore
+	5,  // 10: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
+	7,  // 11: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
+	8,  // 12: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
+	14, // 13: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
+	14, // 14: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
+	13, // 15: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
+	1,  // 16: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_v1_config_proto_init() }
@@ -1098,16 +1281,16 @@ func file_tollgate_v1_config_proto_init() {
 	if File_tollgate_v1_config_proto != nil {
 		return
 	}
-	file_tollgate_v1_config_proto_msgTypes[1].OneofWrappers = []any{}
 	file_tollgate_v1_config_proto_msgTypes[3].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[9].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[5].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_v1_config_proto_rawDesc), len(file_tollgate_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

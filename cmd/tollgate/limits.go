@@ -1,0 +1,37 @@
+package main
+
+import (
+	"go.uber.org/zap"
+
+	"tollgate/config"
+	"tollgate/extproc/limit"
+)
+
+// newLimits is where requests are counted: memory, or a Redis that all replicas share.
+func newLimits(log *zap.Logger, c config.LimitStore) (limit.Store, error) {
+	memory := limit.NewMemory(limit.MemoryOptions{})
+	if c.Redis.Reveal() == "" {
+		return memory, nil
+	}
+	limit.Quiet()
+	shared, err := limit.NewRedis(limit.RedisOptions{URL: c.Redis.Reveal()})
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says what is wrong with the URL, and not the URL
+	}
+	onError := limit.Refuse
+	if c.Local {
+		onError = limit.UseLocal
+	}
+	return &limit.Fallback{
+		Primary: shared,
+		Local:   memory,
+		OnError: onError,
+		OnChange: func(up bool, err error) {
+			if up {
+				log.Info("Redis answers again: limits are counted there")
+				return
+			}
+			log.Error("Redis cannot be reached", zap.String("limited_requests_are", map[bool]string{true: "counted here alone", false: "refused"}[c.Local]), zap.Error(err))
+		},
+	}, nil
+}
