@@ -9,7 +9,7 @@ import (
 )
 
 // limits are REQ_RATE_LIMIT, a JSON object of paths and rates of which the first that matches counts,
-// and GLOBAL_RATE_LIMIT for all other paths. Each client has a count of its own.
+// and GLOBAL_RATE_LIMIT for all other paths. Each client has a count of its own for each path.
 func (v *variables) limits(m *tollgatev1.Config) {
 	strategy := v.get("RATE_LIMIT_STRATEGY")
 	if strategy == "" {
@@ -17,7 +17,7 @@ func (v *variables) limits(m *tollgatev1.Config) {
 	}
 	add := func(name, path, requests string) {
 		v.names[fmt.Sprintf("limits[%d]", len(m.GetLimits()))] = name
-		m.Limits = append(m.Limits, &tollgatev1.Limit{Requests: requests, Path: path, Strategy: strategy})
+		m.Limits = append(m.Limits, &tollgatev1.Limit{Requests: requests, Path: path, Per: "path", Strategy: strategy})
 	}
 	for _, p := range v.pairs("REQ_RATE_LIMIT") {
 		add("REQ_RATE_LIMIT", p.path, p.rate)

@@ -151,7 +151,7 @@ func dump(c *Config) string {
 	for _, r := range c.Routes {
 		line("route %s -> %s: auth=%s gate=%t%s", r.Prefix, r.Upstream.Name, r.Auth, r.Needs().Gate, optional(" ip=", !r.IP.Any(), r.IP))
 		for _, l := range r.Limits {
-			line("  limit %s path=%q per_client=%t %s first=%t", rate.Format(l.Rates), l.Path, l.PerClient, l.Strategy, r.FirstLimit)
+			line("  limit %s path=%q per_client=%t per_path=%t %s first=%t", rate.Format(l.Rates), l.Path, l.PerClient, l.PerPath, l.Strategy, r.FirstLimit)
 		}
 	}
 	if c.LimitStore != (LimitStore{}) {

@@ -14,6 +14,7 @@ type Limit struct {
 	Rates     []rate.Rate // all must hold
 	Path      string      // only paths that begin so; empty: all
 	PerClient bool        // else all clients of a route share a count
+	PerPath   bool        // each client has a count for each path
 	Strategy  string      // moving-window, fixed-window or fixed-window-elastic-expiry
 }
 
@@ -49,6 +50,7 @@ func (r *resolver) limits(field string, written []*tollgatev1.Limit) []Limit {
 			Rates:     rates,
 			Path:      m.GetPath(),
 			PerClient: m.GetPer() != "route",
+			PerPath:   m.GetPer() == "path",
 			Strategy:  cmp.Or(m.GetStrategy(), "moving-window"),
 		}
 	}

@@ -141,7 +141,7 @@ func header(name, value string) *corev3.HeaderValueOption {
 	}
 }
 
-// health answers by Envoy alone, in the seed's words.
+// health answers by Envoy alone, in OpenAI-Forward's words.
 func health() *routev3.Route {
 	r := answer("health", &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: HealthPath}}, 200)
 	r.GetDirectResponse().Body = inline(`"OK"`)

@@ -76,6 +76,9 @@ func (b box) limits(c *config.Config, r *config.Route) {
 		if !l.PerClient {
 			text = rate.Format(l.Rates) + " for all"
 		}
+		if l.PerPath {
+			text += " and path"
+		}
 		if l.Path != "" {
 			text += ", " + l.Path
 		}

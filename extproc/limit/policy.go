@@ -16,7 +16,11 @@ func Charges(route *config.Route, client *config.Client, request *exchange.Reque
 	path, _, _ := strings.Cut(request.Path, "?")
 	var charges []Charge
 	for _, l := range route.LimitsOf(path) {
-		key := strings.Join([]string{scope(route, l), l.Path, who(l, client, request), "requests"}, " ")
+		counted := l.Path
+		if l.PerPath {
+			counted = path
+		}
+		key := strings.Join([]string{scope(route, l), counted, who(l, client, request), "requests"}, " ")
 		for _, r := range l.Rates {
 			charges = append(charges, Charge{Key: key, Rate: r, Strategy: Strategy(l.Strategy), Cost: 1})
 		}
@@ -26,7 +30,7 @@ func Charges(route *config.Route, client *config.Client, request *exchange.Reque
 
 // scope is where a limit counts: a path of a limit for all routes says it by itself.
 func scope(route *config.Route, l config.Limit) string {
-	if route.FirstLimit && l.Path != "" {
+	if route.FirstLimit && (l.Path != "" || l.PerPath) {
 		return "*"
 	}
 	return route.Prefix

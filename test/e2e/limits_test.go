@@ -83,6 +83,7 @@ func TestLimitsOfDotenv(t *testing.T) {
 		{"/echo/a", []int{200, 200, 429}},
 		{"/echo/b", []int{200, 200, 200}},
 		{"/v1/models", []int{200, 429, 429}},
+		{"/v1/files", []int{200, 429}}, // each path has a count of its own
 	} {
 		for i, want := range step.status {
 			got := side{g.url, "sk-any"}.do(t, request{method: http.MethodGet, path: step.path})

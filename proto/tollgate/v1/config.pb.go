@@ -172,6 +172,7 @@ type Limit struct {
 	// Only requests whose path, the route's prefix included, begins like this. Default: all.
 	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	// client: each client has a count of its own, by its name, or by its address where it has none.
+	// path: each client has one for each path, as in OpenAI-Forward.
 	// route: all clients of a route share one. Default: client.
 	Per string `protobuf:"bytes,3,opt,name=per,proto3" json:"per,omitempty"`
 	// moving-window: never more than the number in any span of the time.
@@ -1143,12 +1144,12 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x06limits\x18\t \x03(\v2\x12.tollgate.v1.LimitR\x06limits\x128\n" +
 	"\vlimit_store\x18\n" +
 	" \x01(\v2\x17.tollgate.v1.LimitStoreR\n" +
-	"limitStore\"\x8e\x02\n" +
+	"limitStore\"\x94\x02\n" +
 	"\x05Limit\x12#\n" +
 	"\brequests\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\brequests\x12W\n" +
 	"\x04path\x18\x02 \x01(\tBC\xbaH@\xba\x01=\n" +
-	"\x04path\x12\x11must begin with /\x1a\"this == '' || this.startsWith('/')R\x04path\x12(\n" +
-	"\x03per\x18\x03 \x01(\tB\x16\xbaH\x13r\x11R\x00R\x06clientR\x05routeR\x03per\x12]\n" +
+	"\x04path\x12\x11must begin with /\x1a\"this == '' || this.startsWith('/')R\x04path\x12.\n" +
+	"\x03per\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17R\x00R\x06clientR\x04pathR\x05routeR\x03per\x12]\n" +
 	"\bstrategy\x18\x04 \x01(\tBA\xbaH>r<R\x00R\rmoving-windowR\ffixed-windowR\x1bfixed-window-elastic-expiryR\bstrategy\"U\n" +
 	"\n" +
 	"LimitStore\x12\x14\n" +
