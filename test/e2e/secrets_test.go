@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -111,7 +112,8 @@ func (g *gateway) get(t *testing.T, url string, transport http.RoundTripper) str
 // envoyAdmin reaches the administration of the gateway's Envoy, by its Unix socket.
 func (g *gateway) envoyAdmin(t *testing.T) http.RoundTripper {
 	t.Helper()
-	sockets, _ := filepath.Glob(filepath.Join(os.TempDir(), fmt.Sprintf("tollgate-%d-*", g.process.Pid), "envoy.sock"))
+	root := cmp.Or(os.Getenv("XDG_RUNTIME_DIR"), os.TempDir())
+	sockets, _ := filepath.Glob(filepath.Join(root, fmt.Sprintf("tollgate-%d-*", g.process.Pid), "envoy.sock"))
 	if len(sockets) != 1 {
 		t.Fatalf("the gateway's Envoy has the sockets %q", sockets)
 	}
