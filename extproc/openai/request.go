@@ -32,11 +32,17 @@ func ParseRequest(api API, contentType string, body []byte) (*Request, error) {
 	if json.Unmarshal(fields["model"], &r.Model) != nil {
 		r.Model = ""
 	}
-	switch string(fields["stream"]) {
-	case "true", `"true"`, `"True"`, `"1"`:
-		r.Stream = true
-	}
+	r.Stream = IsTrue(string(fields["stream"]))
 	return r, nil
+}
+
+// IsTrue tells whether a member's JSON is true, or a string that upstreams take for it.
+func IsTrue(raw string) bool {
+	switch raw {
+	case "true", `"true"`, `"True"`, `"1"`:
+		return true
+	}
+	return false
 }
 
 func parseFields(contentType string, body []byte) (map[string]json.RawMessage, error) {
