@@ -108,16 +108,34 @@ type Route struct {
 	// Identified tells that the configuration names clients, so that a key may be one of theirs.
 	Identified bool
 
-	// Limits are the limits of requests: see LimitsOf.
+	// Limits are the route's: see LimitsOf.
 	Limits []Limit
 
-	// FirstLimit says that of the limits that match a request the first counts alone: they are those
-	// of all routes that name none of their own.
+	// FirstLimit says that of the limits that match a request the first of a kind counts alone: they are
+	// those for all routes that name none of their own.
 	FirstLimit bool
+
+	// MaxInFlight is how many calls may be under way at once; 0: any number.
+	MaxInFlight int
+
+	// AnswerTokens is reserved for an answer whose request does not say how long it may be.
+	AnswerTokens uint64
+
+	// ExactUsage has the upstream asked for the tokens of streams whose clients do not ask.
+	ExactUsage bool
+
+	// Pace is how fast streamed answers go to their clients: see PaceOf.
+	Pace []Pace
+
+	// Guests are what the rules of the clients who can call the route need.
+	Guests Guests
 
 	// Log tells whether chats are recorded, Metered whether answers are read for metrics, Traced
 	// whether calls have spans.
 	Log, Metered, Traced bool
+
+	// NameModels tells whether Envoy's access log names the model of each request.
+	NameModels bool
 
 	// ForwardClientAddress tells the upstream who called, by x-forwarded-for and -proto.
 	ForwardClientAddress bool
@@ -160,7 +178,18 @@ type Traces struct {
 
 // Client is someone who may call.
 type Client struct {
-	Name string
+	Name        string
+	Models      Patterns // that may be asked for
+	Limits      []Limit  // over all routes
+	MaxInFlight int      // calls under way at once; 0: any number
+}
+
+// Guests is what the rules of some clients need on a route that they can call.
+type Guests struct {
+	Models  bool // some may not ask for every model
+	Limited bool // some have limits
+	Asked   bool // some have limits for which a request must be read
+	Ends    bool // some have limits for which the end of a call must be seen
 }
 
 // Digest is the SHA-256 of a key.

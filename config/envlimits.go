@@ -30,6 +30,15 @@ func (v *variables) limits(m *tollgatev1.Config) {
 	}
 }
 
+// pace is TOKEN_RATE_LIMIT, a JSON object of paths and rates of which the first that matches counts: how
+// many events of a streamed answer go out per time.
+func (v *variables) pace(m *tollgatev1.Config) {
+	for _, p := range v.pairs("TOKEN_RATE_LIMIT") {
+		v.names[fmt.Sprintf("pace[%d]", len(m.GetPace()))] = "TOKEN_RATE_LIMIT"
+		m.Pace = append(m.Pace, &tollgatev1.Pace{Events: p.rate, Path: p.path})
+	}
+}
+
 // limitStore is REQ_RATE_LIMIT_BACKEND. Of the stores that Python's limits knows, memory and Redis
 // are known here.
 func (v *variables) limitStore() *tollgatev1.LimitStore {
@@ -47,7 +56,7 @@ func (v *variables) limitStore() *tollgatev1.LimitStore {
 	return nil
 }
 
-// pathRate is a member of REQ_RATE_LIMIT.
+// pathRate is a member of REQ_RATE_LIMIT or TOKEN_RATE_LIMIT.
 type pathRate struct{ path, rate string }
 
 // pairs reads a JSON object of texts in its own order.

@@ -149,16 +149,26 @@ func dump(c *Config) string {
 			u.Name, u.URL(), keys, u.KeyHeader, u.CA != "", u.ServerName, u.ConnectTimeout, optional(" proxy=", u.Proxy.IsValid(), u.Proxy))
 	}
 	for _, r := range c.Routes {
-		line("route %s -> %s: auth=%s gate=%t%s", r.Prefix, r.Upstream.Name, r.Auth, r.Needs().Gate, optional(" ip=", !r.IP.Any(), r.IP))
+		line("route %s -> %s: auth=%s needs=%s%s", r.Prefix, r.Upstream.Name, r.Auth, needs(r.Needs()), optional(" ip=", !r.IP.Any(), r.IP))
 		for _, l := range r.Limits {
-			line("  limit %s path=%q per_client=%t per_path=%t %s first=%t", rate.Format(l.Rates), l.Path, l.PerClient, l.PerPath, l.Strategy, r.FirstLimit)
+			line("  limit %s first=%t", describe(l), r.FirstLimit)
+		}
+		if r.MaxInFlight > 0 || r.AnswerTokens != DefaultAnswerTokens || r.ExactUsage {
+			line("  max_in_flight=%d answer_tokens=%d exact=%t", r.MaxInFlight, r.AnswerTokens, r.ExactUsage)
+		}
+		for _, p := range r.Pace {
+			line("  pace %s path=%q", rate.Format(p.Rates), p.Path)
 		}
 	}
 	if c.LimitStore != (LimitStore{}) {
 		line("limits are counted in %s local=%t", c.LimitStore.Redis, c.LimitStore.Local)
 	}
 	for _, client := range c.Clients {
-		line("client %s: %d keys", client.Name, count(c, client))
+		line("client %s: %d keys%s%s", client.Name, count(c, client),
+			optional(" models=", len(client.Models) > 0, client.Models), optional(" max_in_flight=", client.MaxInFlight > 0, client.MaxInFlight))
+		for _, l := range client.Limits {
+			line("  limit %s", describe(l))
+		}
 	}
 	if len(c.Routes) > 0 && !c.Routes[0].ForAll.Any() {
 		line("ip: allow=%v deny=%v", c.Routes[0].ForAll.Allow, c.Routes[0].ForAll.Deny)
@@ -170,6 +180,36 @@ func dump(c *Config) string {
 		line("warning: %s", warning)
 	}
 	return b.String()
+}
+
+func describe(l Limit) string {
+	kind := "requests"
+	if l.Tokens {
+		kind = "tokens"
+	}
+	return fmt.Sprintf("%s of %s path=%q per=%s %s%s%s", rate.Format(l.Rates), kind, l.Path, l.Per, l.Strategy,
+		optional(" models=", len(l.Models) > 0, l.Models), optional(" shadow=", l.Shadow, true))
+}
+
+// needs says what a route needs, in words.
+func needs(n Needs) string {
+	words := "nothing"
+	for _, need := range []struct {
+		word string
+		is   bool
+	}{
+		{"gate", n.Gate},
+		{"request", n.Request == AskedFor},
+		{"every-request", n.Request == AnyBody},
+		{"response", n.Response == AskedFor},
+		{"every-response", n.Response == AnyBody},
+		{"tap", n.Tap},
+	} {
+		if need.is {
+			words = strings.TrimPrefix(words+"+"+need.word, "nothing+")
+		}
+	}
+	return words
 }
 
 func optional(label string, shown bool, value any) string {

@@ -3,19 +3,45 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tollgate/config/rate"
 	tollgatev1 "tollgate/proto/tollgate/v1"
 )
 
-// Limit is how many requests may pass.
+// DefaultAnswerTokens is what is reserved for an answer whose request does not say how long it may be.
+const DefaultAnswerTokens = 1024
+
+// Limit is how many requests or tokens may pass.
 type Limit struct {
-	Rates     []rate.Rate // all must hold
-	Path      string      // only paths that begin so; empty: all
-	PerClient bool        // else all clients of a route share a count
-	PerPath   bool        // each client has a count for each path
-	Strategy  string      // moving-window, fixed-window or fixed-window-elastic-expiry
+	Rates    []rate.Rate // all must hold
+	Tokens   bool        // counts tokens; else requests
+	Path     string      // only paths that begin so; empty: all
+	Models   Patterns    // only requests for these
+	Per      Scope
+	Strategy string // moving-window, fixed-window or fixed-window-elastic-expiry
+	Shadow   bool   // refuses nobody
+}
+
+// Scope says who shares a count.
+type Scope string
+
+// The values of Limit.per in the schema, where each is explained.
+const (
+	PerClient Scope = "client"
+	PerModel  Scope = "model"
+	PerPath   Scope = "path"
+	PerRoute  Scope = "route"
+)
+
+// asks tells whether a request must be read to know what it takes.
+func (l Limit) asks() bool { return l.Tokens || len(l.Models) > 0 || l.Per == PerModel }
+
+// Pace is how fast streamed answers go to their clients.
+type Pace struct {
+	Rates []rate.Rate // events per time; all must hold
+	Path  string      // only paths that begin so; empty: all
 }
 
 // LimitStore is where limits are counted.
@@ -24,37 +50,97 @@ type LimitStore struct {
 	Local bool   // count in memory while Redis is away; else refuse
 }
 
-// LimitsOf gives the limits that hold for a request, by its path without the query.
-func (r *Route) LimitsOf(path string) []Limit {
+// LimitsOf gives the route's limits that hold for a request, by its path without the query and its
+// model. Of limits for all routes that is the first of requests and the first of tokens, and all that
+// are tried out.
+func (r *Route) LimitsOf(path, model string) []Limit {
 	var limits []Limit
+	var found [2]bool // by Tokens
 	for _, l := range r.Limits {
-		if !strings.HasPrefix(path, l.Path) {
+		if !strings.HasPrefix(path, l.Path) || !l.Models.Match(model) {
 			continue
 		}
-		limits = append(limits, l)
-		if r.FirstLimit {
-			break
+		if r.FirstLimit && !l.Shadow {
+			kind := 0
+			if l.Tokens {
+				kind = 1
+			}
+			if found[kind] {
+				continue
+			}
+			found[kind] = true
 		}
+		limits = append(limits, l)
 	}
 	return limits
+}
+
+// PaceOf gives the pace of a request's answer, by its path without the query; empty: any.
+func (r *Route) PaceOf(path string) []rate.Rate {
+	for _, p := range r.Pace {
+		if strings.HasPrefix(path, p.Path) {
+			return p.Rates
+		}
+	}
+	return nil
 }
 
 func (r *resolver) limits(field string, written []*tollgatev1.Limit) []Limit {
 	limits := make([]Limit, len(written))
 	for i, m := range written {
-		rates, err := rate.Parse(m.GetRequests())
-		if err != nil {
-			r.problem(fmt.Sprintf("%s[%d].requests", field, i), "%s", err)
-		}
-		limits[i] = Limit{
-			Rates:     rates,
-			Path:      m.GetPath(),
-			PerClient: m.GetPer() != "route",
-			PerPath:   m.GetPer() == "path",
-			Strategy:  cmp.Or(m.GetStrategy(), "moving-window"),
-		}
+		limits[i] = r.limit(fmt.Sprintf("%s[%d]", field, i), m)
 	}
 	return limits
+}
+
+func (r *resolver) limit(field string, m *tollgatev1.Limit) Limit {
+	l := Limit{
+		Tokens:   m.GetTokens() != "",
+		Path:     m.GetPath(),
+		Models:   m.GetModels(),
+		Per:      cmp.Or(Scope(m.GetPer()), PerClient),
+		Strategy: cmp.Or(m.GetStrategy(), "moving-window"),
+		Shadow:   m.GetShadow(),
+	}
+	switch {
+	case m.GetRequests() == "" && m.GetTokens() == "":
+		r.problem(field, "limits nothing: write requests or tokens, for example requests: 60/minute")
+	case m.GetRequests() != "" && m.GetTokens() != "":
+		r.problem(field+".tokens", "stands beside requests: write two limits")
+	case l.Tokens:
+		l.Rates = r.rates(field+".tokens", m.GetTokens())
+	default:
+		l.Rates = r.rates(field+".requests", m.GetRequests())
+	}
+	return l
+}
+
+// guests gathers what the clients' own rules need.
+func (r *resolver) guests() Guests {
+	var g Guests
+	for _, c := range r.config.Clients {
+		g.Models = g.Models || len(c.Models) > 0
+		g.Limited = g.Limited || len(c.Limits) > 0
+		g.Asked = g.Asked || slices.ContainsFunc(c.Limits, Limit.asks)
+		g.Ends = g.Ends || c.MaxInFlight > 0 || slices.ContainsFunc(c.Limits, func(l Limit) bool { return l.Tokens })
+	}
+	return g
+}
+
+func (r *resolver) rates(field, written string) []rate.Rate {
+	rates, err := rate.Parse(written)
+	if err != nil {
+		r.problem(field, "%s", err)
+	}
+	return rates
+}
+
+func (r *resolver) paces(field string, written []*tollgatev1.Pace) []Pace {
+	paces := make([]Pace, len(written))
+	for i, m := range written {
+		paces[i] = Pace{Rates: r.rates(fmt.Sprintf("%s[%d].events", field, i), m.GetEvents()), Path: m.GetPath()}
+	}
+	return paces
 }
 
 func (r *resolver) limitStore() {

@@ -18,13 +18,6 @@ func (v *variables) notInForce() {
 			v.warn("%s is not in force in this version: %s", s.name, s.effect)
 		}
 	}
-	for _, s := range []struct{ name, effect string }{
-		{"TOKEN_RATE_LIMIT", "the pace of answers is not limited"},
-	} {
-		if value := v.get(s.name); value != "" && value != "inf" && value != "{}" {
-			v.warn("%s is not in force in this version: %s", s.name, s.effect)
-		}
-	}
 	for _, name := range []string{"OPENAI_API_KEY_CONFIG", "FORWARD_KEY_CONFIG", "LEVEL_MODELS"} {
 		if value := v.get(name); value != "" && value != "{}" {
 			v.problem(name, "is of OpenAI-Forward 0.7 or later and not understood in this version, and going on without it would let pass whom it keeps out: write upstreams, routes and clients into a tollgate.yaml")

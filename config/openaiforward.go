@@ -64,6 +64,7 @@ func (v *variables) message() *tollgatev1.Config {
 	}
 	m.ChatLog = v.chatLog()
 	v.limits(m)
+	v.pace(m)
 	v.routes(m)
 	v.notInForce()
 	return m

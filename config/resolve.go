@@ -98,7 +98,17 @@ func (r *resolver) clients() {
 			r.problem(field+".name", "a second client called %q", m.GetName())
 		}
 		names[m.GetName()] = true
-		client := &Client{Name: m.GetName()}
+		client := &Client{
+			Name:        m.GetName(),
+			Models:      m.GetModels(),
+			Limits:      r.limits(field+".limits", m.GetLimits()),
+			MaxInFlight: int(m.GetMaxInFlight()),
+		}
+		for j, l := range client.Limits {
+			if l.Per != PerClient && l.Per != PerModel {
+				r.problem(fmt.Sprintf("%s.limits[%d].per", field, j), "a client's own limits are per client or per model: write others at a route")
+			}
+		}
 		r.config.Clients = append(r.config.Clients, client)
 		for j, key := range m.GetKeys() {
 			r.clientKey(fmt.Sprintf("%s.keys[%d]", field, j), key, client)
@@ -156,6 +166,8 @@ func (r *resolver) upstream(field string, m *tollgatev1.Upstream) {
 func (r *resolver) routes() {
 	forAll := r.ipRules("ip", r.message.GetIp())
 	shared := r.limits("limits", r.message.GetLimits())
+	pace := r.paces("pace", r.message.GetPace())
+	guests := r.guests()
 	prefixes := map[string]bool{}
 	for i, m := range r.message.GetRoutes() {
 		field := fmt.Sprintf("routes[%d]", i)
@@ -174,11 +186,20 @@ func (r *resolver) routes() {
 			Log:                  r.config.ChatLog != nil && (m.Log == nil || m.GetLog()),
 			Metered:              r.config.Usage,
 			Traced:               r.config.Traces != nil,
+			NameModels:           r.config.Listener.AccessLog != "",
 			ForwardClientAddress: m.GetForwardClientAddress(),
+			MaxInFlight:          int(m.GetMaxInFlight()),
+			AnswerTokens:         uint64(cmp.Or(m.GetAnswerTokens(), DefaultAnswerTokens)),
+			ExactUsage:           m.GetUsage() == "exact",
+			Guests:               guests,
 		}
 		route.Limits = r.limits(field+".limits", m.GetLimits())
 		if len(route.Limits) == 0 {
 			route.Limits, route.FirstLimit = shared, true
+		}
+		route.Pace = r.paces(field+".pace", m.GetPace())
+		if len(route.Pace) == 0 {
+			route.Pace = pace
 		}
 		if route.Auth == AuthRequired && !route.Identified {
 			r.problem(field+".auth", "required needs clients: name them under clients, or nobody can pass")

@@ -21,12 +21,24 @@ const (
 	// CallKey is the id by which the tap finds what the gate knows of a request, in that namespace.
 	CallKey = "call"
 
-	// LimitKey, RemainingKey and ResetKey are the headroom of a limited request, for the x-ratelimit-*
-	// headers of its answer, in that namespace.
-	LimitKey     = "limit-requests"
-	RemainingKey = "remaining-requests"
-	ResetKey     = "reset-requests"
+	// LimitKey, RemainingKey and ResetKey, each followed by OfRequests or OfTokens, are the headroom of a
+	// limited request, for the x-ratelimit-* headers of its answer, in that namespace.
+	LimitKey     = "limit-"
+	RemainingKey = "remaining-"
+	ResetKey     = "reset-"
+	OfRequests   = "requests"
+	OfTokens     = "tokens"
 
-	// ClientKey is the client's name in that namespace, for the access log.
+	// ShadowKey tells, for the access log, that a limit which is tried out would have refused the request.
+	ShadowKey = "shadow"
+
+	// ClientKey and ModelKey are the client's name and the model asked for in that namespace, for the
+	// access log.
 	ClientKey = "client"
+	ModelKey  = "model"
 )
+
+// AskedPath is a regular expression (RE2) for the paths, with their query, of the APIs whose requests
+// can be read, wherever they are: package openai's APIOf names them. A path with an escape is one of
+// them, too: upstreams undo escapes before they look.
+const AskedPath = `[^?]*(%|/(completions|responses|embeddings|messages|transcriptions|translations)/*(\?|$)).*`

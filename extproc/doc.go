@@ -5,10 +5,13 @@
 //
 //  1. Envoy chooses a route. If the route needs the gate (config.Route.Needs), it opens a gRPC
 //     stream here, naming the route in the stream's metadata, and sends the request's headers.
-//  2. [Gate.Process] takes them (stream.go: head), asks the policies, and answers once: the request
-//     passes, with its headers changed, or is refused with an answer of the gate's own. With the
-//     answer travels the verdict as metadata, without which Envoy's lock (package xds) stays shut.
-//  3. The stream is over. Envoy forwards the request and every byte of the answer by itself.
+//  2. [Gate.Process] takes them (stream.go: head). If the route needs the body as well, Envoy sends it
+//     (the first message's protocol_config says so), and the gate holds it: not a byte of it reaches
+//     the upstream before the verdict.
+//  3. The gate asks the policies, and answers once: the request passes, with its headers changed, or is
+//     refused with an answer of the gate's own. With the answer travels the verdict as metadata,
+//     without which Envoy's lock (package xds) stays shut. After it the body goes on as it came.
+//  4. The stream is over. Envoy forwards every byte of the answer by itself.
 //
 // # What it promises
 //

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +20,7 @@ import (
 	"tollgate/extproc/auth"
 	"tollgate/extproc/exchange"
 	"tollgate/extproc/limit"
+	"tollgate/extproc/openai"
 )
 
 // Options is what a gate works with. All functions may be called by many goroutines, and must not block.
@@ -37,6 +38,17 @@ type Options struct {
 
 	// Skipped hears of what a tap could not keep. Nil: nobody does.
 	Skipped func(what string)
+
+	// Headroom hears what a limited request leaves of its strictest limit, of requests or of tokens
+	// (config.OfRequests, config.OfTokens). Nil: nobody does.
+	Headroom func(route *config.Route, client *config.Client, of string, left limit.Headroom)
+
+	// Settled hears what a call reserved of its limits of tokens and what it used, once that has taken
+	// the place of the other. Nil: nobody does.
+	Settled func(route *config.Route, reserved, used uint64)
+
+	// Shadowed hears of each request that a limit which is tried out would have refused. Nil: nobody does.
+	Shadowed func(route *config.Route)
 }
 
 // Gate is the external processor, gate and tap. Its methods may be called by many goroutines.
@@ -47,13 +59,26 @@ type Gate struct {
 	log     *zap.Logger
 	table   atomic.Pointer[table]
 	handoff *handoff
-	budget  budget
+	gates   budget // of the bodies that gates hold until their verdict
+	taps    budget
+
+	inFlight limit.InFlight
+	settling sync.WaitGroup // corrections of limits that are under way
 }
 
 // NewGate returns a gate without a configuration: it refuses every request until Configure.
 func NewGate(options Options) *Gate {
 	if options.Refused == nil {
 		options.Refused = func(*config.Route, string) {}
+	}
+	if options.Headroom == nil {
+		options.Headroom = func(*config.Route, *config.Client, string, limit.Headroom) {}
+	}
+	if options.Shadowed == nil {
+		options.Shadowed = func(*config.Route) {}
+	}
+	if options.Settled == nil {
+		options.Settled = func(*config.Route, uint64, uint64) {}
 	}
 	if options.Limits == nil {
 		options.Limits = limit.NewMemory(limit.MemoryOptions{})
@@ -108,7 +133,20 @@ func (g *Gate) judge(s *stream, first *extprocv3.ProcessingRequest) error {
 	}
 }
 
-// admit is the gate: one straight line from the request's headers to the verdict.
+// visit is what the gate knows of one request. A request that is refused has what was known by then.
+type visit struct {
+	*stream
+
+	route    *route
+	request  *exchange.Request
+	path     string // without the query
+	decision auth.Decision
+	asked    *openai.Request // nil: not read
+	hold     *hold           // nil: nothing was taken
+	forced   bool            // the upstream is asked for usage that the client did not ask for
+}
+
+// admit is the gate: from the request's headers to the verdict.
 func (g *Gate) admit(s *stream, first *extprocv3.ProcessingRequest) error {
 	id, request, err := s.head(first)
 	if err != nil {
@@ -119,48 +157,53 @@ func (g *Gate) admit(s *stream, first *extprocv3.ProcessingRequest) error {
 	if !ok {
 		return fmt.Errorf("Envoy names a route that is not known here: %q", id)
 	}
-	decision, err := auth.Admit(table.config, route.Route, route.keys, request)
-	if err != nil {
-		g.refused(route, request, err)
-		return fmt.Errorf("admitting: %w", err)
+	v := &visit{stream: s, route: route, request: request}
+	v.path, _, _ = strings.Cut(request.Path, "?")
+	s.body = body{budget: &g.gates, most: maxAsked}
+	defer s.body.free()
+	if err := g.decide(table.config, v); err != nil {
+		g.refused(v, err)
+		return err
 	}
-	if err := g.charge(s, route.Route, decision.Client, request); err != nil {
-		g.refused(route, request, err)
-		return fmt.Errorf("charging limits: %w", err)
+	v.askUsage()
+	if err := s.pass(v.decision, g.follow(v)); err != nil {
+		return err
 	}
-	if !route.tapped {
-		return s.pass(decision, "")
-	}
-	call := newCall(route.Route, request, decision)
-	call.Parent = cmp.Or(s.traceParent(), call.Parent)
-	g.handoff.put(&admission{call: call, listeners: g.observe(route.Route, call)})
-	return s.pass(decision, call.ID)
+	s.body.free()
+	return v.respond()
 }
 
-// charge takes the request from all of its limits, or from none, and notes what is left for the
-// answer's headers. Its error is an *exchange.Refusal.
-func (g *Gate) charge(s *stream, route *config.Route, client *config.Client, request *exchange.Request) error {
-	if len(route.Limits) == 0 {
-		return nil
+// decide asks the policies, one after the other: what costs least comes first, and what is taken from
+// limits comes last, so that no refusal takes anything.
+func (g *Gate) decide(c *config.Config, v *visit) (err error) {
+	if v.decision, err = auth.Admit(c, v.route.Route, v.route.keys, v.request); err != nil {
+		return fmt.Errorf("admitting: %w", err)
 	}
-	charges := limit.Charges(route, client, request)
-	if len(charges) == 0 {
-		return nil
+	if err = v.read(); err != nil {
+		return fmt.Errorf("reading the body: %w", err)
 	}
-	out, err := g.options.Limits.Reserve(s.rpc.Context(), charges)
-	if err != nil {
-		g.log.Debug("limits cannot be counted", zap.Error(err)) // who watches the store says so once
-		return limit.Unavailable()                              //nolint:wrapcheck // what the client reads
+	if err = auth.AdmitModel(v.decision.Client, v.request, v.asked); err != nil {
+		return fmt.Errorf("admitting the model: %w", err)
 	}
-	if left, ok := limit.HeadroomOf(out, charges); ok {
-		s.say(config.LimitKey, strconv.FormatUint(left.Limit, 10))
-		s.say(config.RemainingKey, strconv.FormatUint(left.Remaining, 10))
-		s.say(config.ResetKey, left.Reset.String())
-	}
-	if !out.Allowed {
-		return limit.Refusal(out, charges) //nolint:wrapcheck // what the client reads
+	if err = g.take(v); err != nil {
+		return fmt.Errorf("taking from limits: %w", err)
 	}
 	return nil
+}
+
+// follow leaves a request that passes for the tap, if one comes, and returns the call's id.
+func (g *Gate) follow(v *visit) string {
+	if !v.route.tapped {
+		return ""
+	}
+	call := newCall(v)
+	call.Parent = cmp.Or(v.traceParent(), call.Parent)
+	listeners := g.observe(v.route.Route, call)
+	if v.hold.settles() {
+		listeners = append(listeners, v.hold)
+	}
+	g.handoff.put(newAdmission(call, listeners, v.asked))
+	return call.ID
 }
 
 // observe gathers who listens to a call.
@@ -175,39 +218,38 @@ func (g *Gate) observe(route *config.Route, call *exchange.Call) []Listener {
 }
 
 // refused tells whoever would have listened.
-func (g *Gate) refused(route *route, request *exchange.Request, err error) {
+func (g *Gate) refused(v *visit, err error) {
 	var refusal *exchange.Refusal
 	if !errors.As(err, &refusal) {
 		return
 	}
-	g.options.Refused(route.Route, refusal.Code)
-	if !route.tapped {
+	g.options.Refused(v.route.Route, refusal.Code)
+	if !v.route.tapped {
 		return
 	}
-	call := newCall(route.Route, request, auth.Decision{})
+	v.decision.Key = "" // none was used
+	call := newCall(v)
 	end := exchange.End{Cause: exchange.Refused, Status: refusal.Status, Code: refusal.Code, Last: time.Now()}
-	for _, l := range g.observe(route.Route, call) {
-		l.Done(nil, end)
-	}
+	newAdmission(call, g.observe(v.route.Route, call), v.asked).done(nil, end)
 }
 
 // newCall notes what is known of a request.
-func newCall(route *config.Route, request *exchange.Request, decision auth.Decision) *exchange.Call {
-	path, _, _ := strings.Cut(request.Path, "?")
+func newCall(v *visit) *exchange.Call {
 	call := &exchange.Call{
 		ID:          rand.Text()[:16],
 		Began:       time.Now(),
-		Route:       route.Prefix,
-		Upstream:    route.Upstream.Name,
-		Key:         decision.Key,
-		Address:     request.Address,
-		Method:      request.Method,
-		Path:        "/" + strings.Trim(strings.TrimPrefix(path, route.Prefix), "/"),
-		ContentType: request.Get("content-type"),
-		Parent:      request.Get("traceparent"),
+		Route:       v.route.Prefix,
+		Upstream:    v.route.Upstream.Name,
+		Key:         v.decision.Key,
+		Address:     v.request.Address,
+		Method:      v.request.Method,
+		Path:        "/" + strings.Trim(strings.TrimPrefix(v.path, v.route.Prefix), "/"),
+		ContentType: v.request.Get("content-type"),
+		Parent:      v.request.Get("traceparent"),
+		Shadowed:    v.hold != nil && v.hold.shadowed,
 	}
-	if decision.Client != nil {
-		call.Client = decision.Client.Name
+	if v.decision.Client != nil {
+		call.Client = v.decision.Client.Name
 	}
 	return call
 }

@@ -37,6 +37,21 @@ type admission struct {
 	listeners []Listener
 }
 
+// newAdmission tells the listeners what was asked, if the gate read it.
+func newAdmission(call *exchange.Call, listeners []Listener, asked *openai.Request) *admission {
+	a := &admission{call: call, listeners: listeners}
+	if asked != nil && asked.API != openai.Other {
+		a.asked(asked)
+	}
+	return a
+}
+
+func (a *admission) asked(request *openai.Request) {
+	for _, l := range a.listeners {
+		l.Asked(request)
+	}
+}
+
 func (a *admission) done(answer *openai.Answer, end exchange.End) {
 	for _, l := range a.listeners {
 		l.Done(answer, end)
@@ -89,7 +104,8 @@ func (h *handoff) expire(before time.Time) {
 	}
 }
 
-// Run ends calls that no tap comes for, until ctx ends; then it ends all that wait.
+// Run ends calls that no tap comes for, until ctx ends; then it ends all that wait, and settles what
+// is open.
 func (g *Gate) Run(ctx context.Context) {
 	tick := time.NewTicker(comeWithin / 3)
 	defer tick.Stop()
@@ -97,6 +113,7 @@ func (g *Gate) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			g.handoff.expire(time.Now().Add(time.Hour))
+			g.settling.Wait()
 			return
 		case now := <-tick.C:
 			g.handoff.expire(now.Add(-comeWithin))

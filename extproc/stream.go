@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	filterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/grpc/metadata"
@@ -22,6 +23,12 @@ import (
 type stream struct {
 	rpc  extprocv3.ExternalProcessor_ProcessServer
 	said map[string]*structpb.Value // what Envoy will keep as the request's metadata
+
+	bodiless bool // the request ends with its headers
+	comes    bool // its body comes, and waits here for the verdict
+	body     body
+	trailers bool // it ends with trailers
+	responds bool // the answer comes, too, on its way to the client
 }
 
 // say adds to the request's metadata, which travels with the verdict.
@@ -38,6 +45,10 @@ func (s *stream) head(message *extprocv3.ProcessingRequest) (routeID string, req
 	if headers == nil {
 		return "", nil, errors.New("the first message does not hold the request's headers: Envoy's filter is not configured by this program")
 	}
+	modes := message.GetProtocolConfig()
+	s.bodiless = headers.GetEndOfStream()
+	s.comes = !s.bodiless && modes.GetRequestBodyMode() == filterv3.ProcessingMode_FULL_DUPLEX_STREAMED
+	s.responds = modes.GetResponseBodyMode() == filterv3.ProcessingMode_FULL_DUPLEX_STREAMED
 	md, _ := metadata.FromIncomingContext(s.rpc.Context())
 	if id := md.Get(config.RouteHeader); len(id) == 1 {
 		routeID = id[0]
@@ -94,11 +105,14 @@ func (s *stream) pass(decision auth.Decision, call string) error {
 		s.say(config.ClientKey, decision.Client.Name)
 	}
 	changes := decision.Changes
-	return s.verdict(&extprocv3.ProcessingResponse{
+	if err := s.verdict(&extprocv3.ProcessingResponse{
 		Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: &extprocv3.HeadersResponse{
 			Response: &extprocv3.CommonResponse{HeaderMutation: mutation(changes.Set, changes.Remove)},
 		}},
-	})
+	}); err != nil {
+		return err
+	}
+	return s.forward()
 }
 
 // refuse sends an answer of the gate's own.

@@ -2,7 +2,6 @@ package extproc
 
 import (
 	"strings"
-	"sync/atomic"
 	"time"
 
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
@@ -15,50 +14,12 @@ const (
 	// maxBody bounds what the tap keeps of one request's body, or of one answer that is no stream.
 	maxBody = 16 << 20
 
-	// maxHeld bounds what all taps keep together.
+	// maxHeld bounds what all taps keep together, and what all gates do.
 	maxHeld = 256 << 20
 
 	// SkippedBody is what Options.Skipped hears of a body that was too large to keep.
 	SkippedBody = "body"
 )
-
-// budget is how many bytes of bodies the taps hold.
-type budget struct{ held atomic.Int64 }
-
-// take asks for n more bytes.
-func (b *budget) take(n int) bool {
-	if b.held.Add(int64(n)) <= maxHeld {
-		return true
-	}
-	b.held.Add(-int64(n))
-	return false
-}
-
-func (b *budget) give(n int) { b.held.Add(-int64(n)) }
-
-// body is a body that is kept until it is whole, as far as the budget goes.
-type body struct {
-	budget *budget
-	bytes  []byte
-	gone   bool // too large: what was kept is forgotten
-}
-
-func (b *body) add(chunk []byte) {
-	if b.gone {
-		return
-	}
-	if len(b.bytes)+len(chunk) > maxBody || !b.budget.take(len(chunk)) {
-		b.free()
-		b.gone = true
-		return
-	}
-	b.bytes = append(b.bytes, chunk...)
-}
-
-func (b *body) free() {
-	b.budget.give(len(b.bytes))
-	b.bytes = nil
-}
 
 // tap follows one call beside its path: it reads copies of what streams by, and tells the listeners.
 // It reads always, and never waits for anyone: Envoy would stall the client once its window is full.
@@ -81,7 +42,7 @@ func (g *Gate) watch(s *stream, message *extprocv3.ProcessingRequest) error {
 		gate:      g,
 		admission: admission,
 		api:       openai.APIOf(admission.call.Path),
-		request:   body{budget: &g.budget},
+		request:   body{budget: &g.taps, most: maxBody},
 		end:       exchange.End{Cause: exchange.Cut},
 	}
 	t.answer = newAnswer(t)
@@ -131,9 +92,7 @@ func (t *tap) requestBody(chunk *extprocv3.HttpBody) {
 	}
 	asked, err := openai.ParseRequest(t.api, t.admission.call.ContentType, t.request.bytes)
 	if err == nil {
-		for _, l := range t.admission.listeners {
-			l.Asked(asked)
-		}
+		t.admission.asked(asked)
 	}
 	t.request.free()
 }
@@ -161,7 +120,7 @@ type answer struct {
 }
 
 func newAnswer(t *tap) answer {
-	a := answer{tap: t, whole: body{budget: &t.gate.budget}}
+	a := answer{tap: t, whole: body{budget: &t.gate.taps, most: maxBody}}
 	if t.api != openai.Other {
 		a.assembler = openai.NewAssembler(t.api)
 	}

@@ -46,7 +46,7 @@ func rooms() map[string]room {
 		"tollgate/extproc": {envoy: true, mayImport: []string{
 			"tollgate/config", "tollgate/extproc/exchange", "tollgate/extproc/openai",
 			"tollgate/extproc/auth", "tollgate/extproc/limit", "tollgate/extproc/cache",
-			"tollgate/extproc/chatlog", "tollgate/extproc/usage", "tollgate/extproc/flow",
+			"tollgate/extproc/chatlog", "tollgate/extproc/usage", "tollgate/extproc/flow", "tollgate/extproc/tokens",
 		}},
 		"tollgate/extproc/exchange": {plain: true},
 		"tollgate/extproc/openai":   {},
@@ -58,6 +58,7 @@ func rooms() map[string]room {
 		}},
 		"tollgate/extproc/chatlog/pyliteral": {plain: true},
 		"tollgate/extproc/usage":             policy,
+		"tollgate/extproc/tokens":            {mayImport: []string{"tollgate/extproc/openai"}},
 		"tollgate/extproc/flow":              {mayImport: []string{"tollgate/config/rate", "tollgate/extproc/openai"}},
 	}
 }

@@ -34,6 +34,8 @@ func accessLog(path string) []*accesslogv3.AccessLog {
 		"route":            "%ROUTE_NAME%",
 		"call":             "%DYNAMIC_METADATA(" + config.MetadataNamespace + ":" + config.CallKey + ")%",
 		"client":           "%DYNAMIC_METADATA(" + config.MetadataNamespace + ":" + config.ClientKey + ")%",
+		"model":            "%DYNAMIC_METADATA(" + config.MetadataNamespace + ":" + config.ModelKey + ")%",
+		"shadow":           "%DYNAMIC_METADATA(" + config.MetadataNamespace + ":" + config.ShadowKey + ")%",
 		"verdict":          "%DYNAMIC_METADATA(" + config.MetadataNamespace + ":" + config.VerdictKey + ")%",
 	} {
 		fields[name] = structpb.NewStringValue(operator)

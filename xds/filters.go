@@ -61,22 +61,17 @@ func httpFilter(name string, settings proto.Message) *hcmv3.HttpFilter {
 	}
 }
 
-// gate asks `tollgate serve` about the request's headers, and nothing more.
+// gate asks `tollgate serve` about the request's headers, and nothing more unless a route needs it.
 func gate() *extprocv3.ExternalProcessor {
 	return &extprocv3.ExternalProcessor{
 		GrpcService:      toTollgate(),
 		FailureModeAllow: false,
 		StatusOnError:    &typev3.HttpStatus{Code: typev3.StatusCode_ServiceUnavailable},
 		MessageTimeout:   durationpb.New(gateTimeout),
-		ProcessingMode: &extprocv3.ProcessingMode{
-			RequestHeaderMode:   extprocv3.ProcessingMode_SEND,
-			RequestBodyMode:     extprocv3.ProcessingMode_NONE,
-			RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,
-			ResponseHeaderMode:  extprocv3.ProcessingMode_SKIP,
-			ResponseBodyMode:    extprocv3.ProcessingMode_NONE,
-			ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
-		},
-		RequestAttributes: []string{config.AddressAttribute},
+		ProcessingMode:   gateMode(false, false),
+		// A body goes on as it came; where the gate changes it, it says how long it is then.
+		AllowContentLengthHeader: true,
+		RequestAttributes:        []string{config.AddressAttribute},
 		MetadataOptions: &extprocv3.MetadataOptions{
 			ReceivingNamespaces: &extprocv3.MetadataOptions_MetadataNamespaces{Untyped: []string{config.MetadataNamespace}},
 		},
@@ -85,20 +80,36 @@ func gate() *extprocv3.ExternalProcessor {
 	}
 }
 
+// gateMode is what the gate sees: the request's headers, its body where that decides, and the answer
+// where the gate has a hand in it.
+func gateMode(request, response bool) *extprocv3.ProcessingMode {
+	mode := &extprocv3.ProcessingMode{
+		RequestHeaderMode:   extprocv3.ProcessingMode_SEND,
+		RequestBodyMode:     extprocv3.ProcessingMode_NONE,
+		RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,
+		ResponseHeaderMode:  extprocv3.ProcessingMode_SKIP,
+		ResponseBodyMode:    extprocv3.ProcessingMode_NONE,
+		ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
+	}
+	if request {
+		mode.RequestBodyMode = extprocv3.ProcessingMode_FULL_DUPLEX_STREAMED
+		mode.RequestTrailerMode = extprocv3.ProcessingMode_SEND // which that mode demands
+	}
+	if response {
+		mode.ResponseHeaderMode = extprocv3.ProcessingMode_SEND
+		mode.ResponseBodyMode = extprocv3.ProcessingMode_FULL_DUPLEX_STREAMED
+		mode.ResponseTrailerMode = extprocv3.ProcessingMode_SEND
+	}
+	return mode
+}
+
 // tap sends copies of what streams by. No byte waits for it.
 func tap() *extprocv3.ExternalProcessor {
 	return &extprocv3.ExternalProcessor{
 		GrpcService:       toTollgate(),
 		ObservabilityMode: true,
 		FailureModeAllow:  true,
-		ProcessingMode: &extprocv3.ProcessingMode{
-			RequestHeaderMode:   extprocv3.ProcessingMode_SEND, // so that the tap comes for its call at once
-			RequestBodyMode:     extprocv3.ProcessingMode_STREAMED,
-			RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,
-			ResponseHeaderMode:  extprocv3.ProcessingMode_SEND,
-			ResponseBodyMode:    extprocv3.ProcessingMode_STREAMED,
-			ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
-		},
+		ProcessingMode:    tapMode(true),
 		MetadataOptions: &extprocv3.MetadataOptions{
 			ForwardingNamespaces: &extprocv3.MetadataOptions_MetadataNamespaces{Untyped: []string{config.MetadataNamespace}},
 		},
@@ -109,6 +120,22 @@ func tap() *extprocv3.ExternalProcessor {
 		// A client's abort reaches the tap only after this time.
 		DeferredCloseTimeout: durationpb.New(tapCloseTimeout),
 	}
+}
+
+// tapMode is what the tap sees: the answer, and the request's body unless the gate has it.
+func tapMode(body bool) *extprocv3.ProcessingMode {
+	mode := &extprocv3.ProcessingMode{
+		RequestHeaderMode:   extprocv3.ProcessingMode_SEND, // so that the tap comes for its call at once
+		RequestBodyMode:     extprocv3.ProcessingMode_NONE,
+		RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,
+		ResponseHeaderMode:  extprocv3.ProcessingMode_SEND,
+		ResponseBodyMode:    extprocv3.ProcessingMode_STREAMED,
+		ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
+	}
+	if body {
+		mode.RequestBodyMode = extprocv3.ProcessingMode_STREAMED
+	}
+	return mode
 }
 
 func toTollgate() *corev3.GrpcService {
@@ -141,24 +168,31 @@ func verdict(value string) *matcherv3.MetadataMatcher {
 	}
 }
 
-// filtersOf says which filters a route goes through, and tells the gate, on each stream, which route
-// Envoy chose.
-func filtersOf(route *config.Route) map[string]*anypb.Any {
+// filtersOf says which filters a route goes through, tells the gate, on each stream, which route Envoy
+// chose, and whether it gets the request's body and the answer.
+func filtersOf(route *config.Route, request, response bool) map[string]*anypb.Any {
 	needs := route.Needs()
 	if !needs.Gate {
 		return bypass()
 	}
-	filters := map[string]*anypb.Any{
-		gateFilter: anyOf(&extprocv3.ExtProcPerRoute{Override: &extprocv3.ExtProcPerRoute_Overrides{
-			Overrides: &extprocv3.ExtProcOverrides{
-				GrpcInitialMetadata: []*corev3.HeaderValue{{Key: config.RouteHeader, Value: route.ID}},
-			},
-		}}),
+	toGate := &extprocv3.ExtProcOverrides{
+		GrpcInitialMetadata: []*corev3.HeaderValue{{Key: config.RouteHeader, Value: route.ID}},
 	}
-	if !needs.Tap {
+	if request || response {
+		toGate.ProcessingMode = gateMode(request, response)
+	}
+	filters := map[string]*anypb.Any{gateFilter: override(toGate)}
+	switch {
+	case !needs.Tap:
 		filters[tapFilter] = off()
+	case needs.Request != config.NoBody:
+		filters[tapFilter] = override(&extprocv3.ExtProcOverrides{ProcessingMode: tapMode(false)})
 	}
 	return filters
+}
+
+func override(o *extprocv3.ExtProcOverrides) *anypb.Any {
+	return anyOf(&extprocv3.ExtProcPerRoute{Override: &extprocv3.ExtProcPerRoute_Overrides{Overrides: o}})
 }
 
 // bypass takes gate, lock and tap out of a route.

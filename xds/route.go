@@ -23,11 +23,7 @@ const HealthPath = "/healthz"
 func routeConfiguration(c *config.Config, clusters map[*config.Upstream]upstreamClusters) *routev3.RouteConfiguration {
 	routes := []*routev3.Route{health()}
 	for _, route := range c.Routes {
-		to := clusters[route.Upstream]
-		if to.webSocket != to.http {
-			routes = append(routes, webSocketRoute(route, to.webSocket))
-		}
-		routes = append(routes, forward(route, to.http))
+		routes = append(routes, routesOf(route, clusters[route.Upstream])...)
 	}
 	if len(c.Routes) == 0 || c.Routes[len(c.Routes)-1].Prefix != "/" {
 		routes = append(routes, nowhere())
@@ -56,8 +52,23 @@ func hopHeaders() []string {
 	}
 }
 
-// forward sends what lies below a prefix to a cluster.
-func forward(route *config.Route, cluster string) *routev3.Route {
+// routesOf are Envoy's routes for one of ours: WebSockets apart where the upstream may not know them by
+// HTTP/2 or the gate would wait for their end, and what has no body to read apart from what has.
+func routesOf(route *config.Route, to upstreamClusters) []*routev3.Route {
+	needs := route.Needs()
+	var routes []*routev3.Route
+	if to.webSocket != to.http || needs.Request != config.NoBody || needs.Response != config.NoBody {
+		routes = append(routes, webSocketRoute(route, to.webSocket))
+	}
+	if needs.Request == config.AskedFor || needs.Response == config.AskedFor {
+		routes = append(routes, askedRoute(route, to.http))
+	}
+	return append(routes, forward(route, to.http, needs.Request == config.AnyBody, needs.Response == config.AnyBody))
+}
+
+// forward sends what lies below a prefix to a cluster, the request's body and the answer by way of the
+// gate if need be.
+func forward(route *config.Route, cluster string, request, response bool) *routev3.Route {
 	action := &routev3.RouteAction{
 		ClusterSpecifier:     &routev3.RouteAction_Cluster{Cluster: cluster},
 		HostRewriteSpecifier: &routev3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: route.Upstream.Authority()},
@@ -68,9 +79,9 @@ func forward(route *config.Route, cluster string) *routev3.Route {
 		Name:                 route.ID,
 		Match:                match(route.Prefix),
 		Action:               &routev3.Route_Route{Route: action},
-		TypedPerFilterConfig: filtersOf(route),
+		TypedPerFilterConfig: filtersOf(route, request, response),
 	}
-	if len(route.Limits) > 0 {
+	if len(route.Limits) > 0 || route.Guests.Limited {
 		r.ResponseHeadersToAdd = headroom()
 	}
 	if route.ForwardClientAddress {
@@ -79,17 +90,32 @@ func forward(route *config.Route, cluster string) *routev3.Route {
 	return r
 }
 
+// askedRoute is the same for requests that the gate reads whole: files that are uploaded elsewhere need
+// not pass through it.
+func askedRoute(route *config.Route, cluster string) *routev3.Route {
+	needs := route.Needs()
+	r := forward(route, cluster, needs.Request != config.NoBody, needs.Response != config.NoBody)
+	r.Match.Headers = []*routev3.HeaderMatcher{headerMatches(":path", &matcherv3.StringMatcher{
+		MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: config.AskedPath}},
+	})}
+	return r
+}
+
 // webSocketRoute is the same for WebSockets, which many servers know by HTTP/1.1 only.
 func webSocketRoute(route *config.Route, cluster string) *routev3.Route {
-	r := forward(route, cluster)
-	r.Match.Headers = []*routev3.HeaderMatcher{{
-		Name: "upgrade",
-		HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: &matcherv3.StringMatcher{
+	r := forward(route, cluster, false, false)
+	r.Match.Headers = []*routev3.HeaderMatcher{
+		headerMatches("upgrade", &matcherv3.StringMatcher{
 			MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "websocket"},
 			IgnoreCase:   true,
-		}},
-	}}
+		}),
+		headerMatches(":method", exactly("GET")), // else it is no upgrade, whatever its header says
+	}
 	return r
+}
+
+func headerMatches(name string, value *matcherv3.StringMatcher) *routev3.HeaderMatcher {
+	return &routev3.HeaderMatcher{Name: name, HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: value}}
 }
 
 // match takes whole segments: /v1 is not the prefix of /v1x.
@@ -128,8 +154,10 @@ func clientAddress() []*corev3.HeaderValueOption {
 // those of Envoy and of the gate itself. What the gate did not say is left out.
 func headroom() []*corev3.HeaderValueOption {
 	var headers []*corev3.HeaderValueOption
-	for _, key := range []string{config.LimitKey, config.RemainingKey, config.ResetKey} {
-		headers = append(headers, header("x-ratelimit-"+key, "%DYNAMIC_METADATA("+config.MetadataNamespace+":"+key+")%"))
+	for _, of := range []string{config.OfRequests, config.OfTokens} {
+		for _, key := range []string{config.LimitKey, config.RemainingKey, config.ResetKey} {
+			headers = append(headers, header("x-ratelimit-"+key+of, "%DYNAMIC_METADATA("+config.MetadataNamespace+":"+key+of+")%"))
+		}
 	}
 	return headers
 }

@@ -69,24 +69,45 @@ func (b box) route(c *config.Config, r *config.Route) {
 	b.end()
 }
 
-// limits shows how many requests may pass, and where they are counted.
+// limits shows how many requests and tokens may pass, and where they are counted.
 func (b box) limits(c *config.Config, r *config.Route) {
 	for _, l := range r.Limits {
-		text := rate.Format(l.Rates) + " a client"
-		if !l.PerClient {
-			text = rate.Format(l.Rates) + " for all"
+		kind := "requests"
+		if l.Tokens {
+			kind = "tokens"
 		}
-		if l.PerPath {
-			text += " and path"
+		b.row(kind, limitText(l), accent)
+	}
+	for _, p := range r.Pace {
+		text := rate.Format(p.Rates) + " an answer"
+		if p.Path != "" {
+			text += ", " + p.Path
 		}
-		if l.Path != "" {
-			text += ", " + l.Path
-		}
-		b.row("requests", text+", "+l.Strategy, accent)
+		b.row("events", text, accent)
 	}
 	if len(r.Limits) > 0 {
 		b.row("counted in", map[bool]string{true: "memory", false: "redis"}[c.LimitStore.Redis.Reveal() == ""], accent)
 	}
+}
+
+func limitText(l config.Limit) string {
+	text := rate.Format(l.Rates) + map[config.Scope]string{
+		config.PerClient: " a client",
+		config.PerModel:  " a client and model",
+		config.PerPath:   " a client and path",
+		config.PerRoute:  " for all",
+	}[l.Per]
+	if l.Path != "" {
+		text += ", " + l.Path
+	}
+	if len(l.Models) > 0 {
+		text += ", " + strings.Join(l.Models, " ")
+	}
+	text += ", " + l.Strategy
+	if l.Shadow {
+		text += ", tried out"
+	}
+	return text
 }
 
 // forwardKeys says who may pass a route, in the colour of alarm where everyone may spend the

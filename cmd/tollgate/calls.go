@@ -37,6 +37,9 @@ func (l *callLine) Done(answer *openai.Answer, end exchange.End) {
 		zap.Int64("bytes", end.Bytes),
 		zap.Duration("duration", end.Last.Sub(l.call.Began)),
 	}
+	if l.call.Shadowed {
+		fields = append(fields, zap.String("shadow", "refuse"))
+	}
 	if end.Code != "" {
 		fields = append(fields, zap.String("code", end.Code))
 	}

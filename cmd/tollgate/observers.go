@@ -104,7 +104,16 @@ func (o *observers) gate(log *zap.Logger, limits limit.Store) *extproc.Gate {
 				o.metrics.Refused(route.Prefix, code)
 			}
 		},
-		Skipped: func(what string) { o.metrics.Skipped(what, 1) },
+		Headroom: func(route *config.Route, client *config.Client, of string, left limit.Headroom) {
+			if client != nil { // addresses are without number
+				o.metrics.Headroom(route.Prefix, client.Name, of, left.Limit, left.Remaining, left.Reset)
+			}
+		},
+		Settled: func(route *config.Route, reserved, used uint64) {
+			o.metrics.Settled(route.Prefix, reserved, used)
+		},
+		Shadowed: func(route *config.Route) { o.metrics.Shadowed(route.Prefix) },
+		Skipped:  func(what string) { o.metrics.Skipped(what, 1) },
 		Observe: []func(*config.Route, *exchange.Call) extproc.Listener{
 			func(route *config.Route, call *exchange.Call) extproc.Listener {
 				if !route.Metered {

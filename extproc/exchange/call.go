@@ -17,6 +17,7 @@ type Call struct {
 	Method      string
 	Path        string // below the route's prefix, without the query: /v1/chat/completions
 	ContentType string // of the request's body
+	Shadowed    bool   // a limit that is tried out would have refused it
 	Parent      string // Envoy's or the client's traceparent (W3C Trace Context); empty: none
 }
 

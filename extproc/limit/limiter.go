@@ -21,6 +21,7 @@ type Charge struct {
 	Rate     Rate
 	Strategy Strategy
 	Cost     uint64 // 0 asks whether the counter is not in debt, and takes nothing
+	Tokens   bool   // for who reads the outcome: it counts tokens; else requests
 	Shadow   bool   // never refuses
 }
 

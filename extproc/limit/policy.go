@@ -1,7 +1,10 @@
 package limit
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -10,70 +13,186 @@ import (
 	"tollgate/extproc/exchange"
 )
 
-// Charges are what a request takes from the counters of its route's limits. A client is its name, or
-// its address where it has none. A counter's key outlives an edit of its rate.
-func Charges(route *config.Route, client *config.Client, request *exchange.Request) []Charge {
-	path, _, _ := strings.Cut(request.Path, "?")
+// Ask is what limits must know of a request.
+type Ask struct {
+	Route   *config.Route
+	Client  *config.Client // nil: not one that the configuration names
+	Address netip.Addr
+	Path    string  // without the query
+	Model   string  // empty: none, or not known
+	Tokens  *Tokens // nil: it takes none, as far as is known
+}
+
+// Tokens is what a request may take at most.
+type Tokens struct {
+	Prompt uint64
+	Answer uint64 // as far as the request says
+	Open   bool   // the request does not say how long the answer may be
+}
+
+// Charges are what a request takes from the counters of its route's limits and of its client's own. A
+// client is its name, or its address where it has none. A counter's key outlives an edit of its rate.
+func Charges(a *Ask) []Charge {
 	var charges []Charge
-	for _, l := range route.LimitsOf(path) {
-		counted := l.Path
-		if l.PerPath {
-			counted = path
-		}
-		key := strings.Join([]string{scope(route, l), counted, who(l, client, request), "requests"}, " ")
-		for _, r := range l.Rates {
-			charges = append(charges, Charge{Key: key, Rate: r, Strategy: Strategy(l.Strategy), Cost: 1})
+	for _, l := range a.Route.LimitsOf(a.Path, a.Model) {
+		charges = a.charge(charges, l, scope(a.Route, l))
+	}
+	if a.Client == nil {
+		return charges
+	}
+	for _, l := range a.Client.Limits {
+		if strings.HasPrefix(a.Path, l.Path) && l.Models.Match(a.Model) {
+			charges = a.charge(charges, l, "*")
 		}
 	}
 	return charges
 }
 
+// charge adds what a request takes of one limit.
+func (a *Ask) charge(charges []Charge, l config.Limit, scope string) []Charge {
+	if l.Tokens && a.Tokens == nil {
+		return charges
+	}
+	key := a.key(l, scope)
+	for _, r := range l.Rates {
+		c := Charge{Key: key, Rate: r, Strategy: Strategy(l.Strategy), Cost: 1, Tokens: l.Tokens, Shadow: l.Shadow}
+		if l.Tokens {
+			c.Cost = a.Tokens.cost(a.Route.AnswerTokens, r.Count)
+		}
+		charges = append(charges, c)
+	}
+	return charges
+}
+
+// cost is what is reserved. Where the request does not say how long the answer may be, a small limit
+// must not keep it out for good: what the answer takes beyond it is settled as debt.
+func (t *Tokens) cost(usual, most uint64) uint64 {
+	if !t.Open {
+		return saturated(t.Prompt, t.Answer)
+	}
+	return max(t.Prompt, min(saturated(t.Prompt, max(t.Answer, usual)), most))
+}
+
+func saturated(a, b uint64) uint64 { return min(a, MaxCount) + min(b, MaxCount) }
+
+// key names a limit's counter for a request: where, what, who, and which models.
+func (a *Ask) key(l config.Limit, scope string) string {
+	path, kind := l.Path, "requests"
+	if l.Per == config.PerPath {
+		path = a.Path
+	}
+	if l.Tokens {
+		kind = "tokens"
+	}
+	parts := []string{scope, path, a.who(l), kind}
+	if len(l.Models) > 0 {
+		parts = append(parts, "of", strings.Join(l.Models, ","))
+	}
+	if l.Per == config.PerModel {
+		parts = append(parts, "model", short(a.Model))
+	}
+	return strings.Join(parts, " ")
+}
+
+// short keeps what a client makes up from growing a key without bound.
+func short(model string) string {
+	if len(model) <= 2*sha256.Size {
+		return strconv.Quote(model)
+	}
+	digest := sha256.Sum256([]byte(model))
+	return hex.EncodeToString(digest[:])
+}
+
 // scope is where a limit counts: a path of a limit for all routes says it by itself.
 func scope(route *config.Route, l config.Limit) string {
-	if route.FirstLimit && (l.Path != "" || l.PerPath) {
+	if route.FirstLimit && (l.Path != "" || l.Per == config.PerPath) {
 		return "*"
 	}
 	return route.Prefix
 }
 
-func who(l config.Limit, client *config.Client, request *exchange.Request) string {
+func (a *Ask) who(l config.Limit) string {
 	switch {
-	case !l.PerClient:
+	case l.Per == config.PerRoute:
 		return "*"
-	case client != nil:
-		return "client:" + client.Name
+	case a.Client != nil:
+		return "client:" + a.Client.Name
 	}
-	return "address:" + request.Address.String()
+	return "address:" + a.Address.String()
 }
 
-// Headroom is what a client is told of its strictest limit.
+// Settlements are the corrections of a request's charges of tokens, once it is known what was used.
+func Settlements(out Outcome, charges []Charge, used uint64) []Adjustment {
+	var adjustments []Adjustment
+	for i, c := range charges {
+		if !c.Tokens {
+			continue
+		}
+		if a, taken := out.Adjust(i, c, used); taken {
+			adjustments = append(adjustments, a)
+		}
+	}
+	return adjustments
+}
+
+// Headroom is what a client is told of its strictest limit of a kind.
 type Headroom struct {
 	Limit, Remaining uint64
 	Reset            time.Duration
 }
 
-// HeadroomOf reads the outcome of charges; false where none is enforced.
-func HeadroomOf(out Outcome, charges []Charge) (Headroom, bool) {
-	if out.Strictest < 0 {
+// HeadroomOf reads the outcome of charges, those of tokens or those of requests; false where none is
+// enforced.
+func HeadroomOf(out Outcome, charges []Charge, tokens bool) (Headroom, bool) {
+	strictest := -1
+	for i, c := range charges {
+		if c.Tokens == tokens && !c.Shadow && (strictest < 0 || stricter(out.Decisions[i], out.Decisions[strictest])) {
+			strictest = i
+		}
+	}
+	if strictest < 0 {
 		return Headroom{}, false
 	}
-	d := out.Decisions[out.Strictest]
-	return Headroom{charges[out.Strictest].Rate.Count, d.Remaining, d.Reset.Round(time.Millisecond)}, true
+	d := out.Decisions[strictest]
+	return Headroom{charges[strictest].Rate.Count, d.Remaining, d.Reset.Round(time.Millisecond)}, true
+}
+
+// Shadowed tells whether a limit that is tried out would have refused the request.
+func Shadowed(out Outcome) bool {
+	for _, d := range out.Decisions {
+		if d.Shadowed {
+			return true
+		}
+	}
+	return false
 }
 
 // Refusal is the answer to a request for which there is no room: when to come back, in the header of
-// RFC 9110 and in the milliseconds that OpenAI's SDKs prefer.
+// RFC 9110 and in the milliseconds that OpenAI's SDKs prefer, or that it need not.
 func Refusal(out Outcome, charges []Charge) *exchange.Refusal {
-	refusal := &exchange.Refusal{
-		Status: 429, Type: "requests", Code: "rate_limit_exceeded",
-		Message: "Tollgate: too many requests: this limit is " + charges[out.Strictest].Rate.String() + ". Come back later.",
+	charge, wait := charges[out.Strictest], out.Decisions[out.Strictest].RetryAfter
+	refusal := &exchange.Refusal{Status: 429, Type: "requests", Code: "rate_limit_exceeded"}
+	limit := charge.Rate.String()
+	switch {
+	case charge.Tokens && wait == Never:
+		refusal.Type = "tokens"
+		refusal.Message = "Tollgate: the request is too large: it may take " + strconv.FormatUint(charge.Cost, 10) +
+			" tokens, prompt and answer together, and this limit is " + limit + ". Shorten it, or lower max_tokens."
+	case charge.Tokens:
+		refusal.Type = "tokens"
+		refusal.Message = "Tollgate: too many tokens: this limit is " + limit + ", and the request may take " +
+			strconv.FormatUint(charge.Cost, 10) + ". Come back later."
+	default:
+		refusal.Message = "Tollgate: too many requests: this limit is " + limit + ". Come back later."
 	}
-	if wait := out.Decisions[out.Strictest].RetryAfter; wait != Never {
-		milliseconds := int64(math.Ceil(float64(wait) / float64(time.Millisecond)))
-		refusal.Headers = []exchange.Header{
-			{Name: "retry-after", Value: strconv.FormatInt((milliseconds+999)/1000, 10)},
-			{Name: "retry-after-ms", Value: strconv.FormatInt(milliseconds, 10)},
-		}
+	if wait == Never {
+		refusal.Headers = []exchange.Header{{Name: "x-should-retry", Value: "false"}}
+		return refusal
+	}
+	milliseconds := int64(math.Ceil(float64(wait) / float64(time.Millisecond)))
+	refusal.Headers = []exchange.Header{
+		{Name: "retry-after", Value: strconv.FormatInt((milliseconds+999)/1000, 10)},
+		{Name: "retry-after-ms", Value: strconv.FormatInt(milliseconds, 10)},
 	}
 	return refusal
 }

@@ -1,10 +1,17 @@
 package openai
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // APIOf names the API of a path: below a route's prefix or with it, without the query. Only its end
 // counts, so that it holds for /v1/…, /openai/deployments/x/… and whatever else upstreams put before.
+// Escapes count as what they stand for: upstreams undo them before they look.
 func APIOf(path string) API {
+	if plain, err := url.PathUnescape(path); err == nil {
+		path = plain
+	}
 	path = strings.TrimRight(path, "/")
 	rest, last := cutLast(path)
 	_, above := cutLast(rest)

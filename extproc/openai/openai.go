@@ -32,6 +32,10 @@ type Request struct {
 	Model  string
 	Stream bool
 
+	// Repeated: the body names a model more than once. Model is the last one, which is what most
+	// upstreams take.
+	Repeated bool
+
 	// Fields are the body's top-level members as they were sent. For a multipart body (audio) they
 	// are its form fields as JSON strings, without files.
 	Fields map[string]json.RawMessage

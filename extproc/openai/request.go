@@ -23,16 +23,15 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 // content-type says: upstreams do the same, and a rule about models must see what they see. The error
 // says what was wrong and never quotes the body.
 func ParseRequest(api API, contentType string, body []byte) (*Request, error) {
-	fields, err := parseFields(contentType, body)
-	if err != nil {
+	r := &Request{API: api}
+	if err := r.parseFields(contentType, body); err != nil {
 		return nil, err
 	}
-	r := &Request{API: api, Fields: fields}
 	// What is not a string is no model's name: whoever needs one misses it.
-	if json.Unmarshal(fields["model"], &r.Model) != nil {
+	if json.Unmarshal(r.Fields["model"], &r.Model) != nil {
 		r.Model = ""
 	}
-	r.Stream = IsTrue(string(fields["stream"]))
+	r.Stream = IsTrue(string(r.Fields["stream"]))
 	return r, nil
 }
 
@@ -45,33 +44,35 @@ func IsTrue(raw string) bool {
 	return false
 }
 
-func parseFields(contentType string, body []byte) (map[string]json.RawMessage, error) {
+func (r *Request) parseFields(contentType string, body []byte) error {
 	kind, parameters, err := mime.ParseMediaType(contentType)
 	if !strings.EqualFold(kind, "multipart/form-data") {
-		return parseObject(bytes.TrimPrefix(body, byteOrderMark))
+		return r.parseObject(bytes.TrimPrefix(body, byteOrderMark))
 	}
 	if err != nil || parameters["boundary"] == "" {
-		return nil, errors.New("the content-type is multipart/form-data, but has no usable boundary")
+		return errors.New("the content-type is multipart/form-data, but has no usable boundary")
 	}
-	return parseForm(multipart.NewReader(bytes.NewReader(body), parameters["boundary"]))
+	return r.parseForm(multipart.NewReader(bytes.NewReader(body), parameters["boundary"]))
 }
 
 // parseObject takes an object's members as they are, the last of two with one name, as Python,
 // JavaScript and Go upstreams do.
-func parseObject(body []byte) (map[string]json.RawMessage, error) {
+func (r *Request) parseObject(body []byte) error {
 	if !valid(body) {
-		return nil, objectError(body)
+		return objectError(body)
 	}
 	root := gjson.ParseBytes(body)
 	if !root.IsObject() {
-		return nil, objectError(body)
+		return objectError(body)
 	}
-	fields := map[string]json.RawMessage{}
+	r.Fields = map[string]json.RawMessage{}
 	root.ForEach(func(name, value gjson.Result) bool {
-		fields[name.Str] = json.RawMessage(value.Raw)
+		_, known := r.Fields[name.Str]
+		r.Repeated = r.Repeated || known && name.Str == "model"
+		r.Fields[name.Str] = json.RawMessage(value.Raw)
 		return true
 	})
-	return fields, nil
+	return nil
 }
 
 // objectError says why a body is no JSON object.
@@ -107,32 +108,33 @@ func kindOf(first byte) string {
 
 // parseForm reads a form's fields as JSON strings, and passes over its files. Of two with one name
 // the last counts, unless the name says that it is a list (timestamp_granularities[]): an array then.
-func parseForm(form *multipart.Reader) (map[string]json.RawMessage, error) {
+func (r *Request) parseForm(form *multipart.Reader) error {
 	values := map[string][]string{}
 	for n := 0; ; n++ {
 		part, err := form.NextRawPart()
 		if errors.Is(err, io.EOF) && n > 0 {
-			return formFields(values)
+			return r.formFields(values)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the body is not a valid form: it goes wrong at part %d", n+1)
+			return fmt.Errorf("the body is not a valid form: it goes wrong at part %d", n+1)
 		}
 		if n == maxForm {
-			return nil, fmt.Errorf("the form has more than %d parts", maxForm)
+			return fmt.Errorf("the form has more than %d parts", maxForm)
 		}
 		if part.FormName() == "" || part.FileName() != "" {
 			continue
 		}
 		value, err := io.ReadAll(part)
 		if err != nil {
-			return nil, fmt.Errorf("the body is not a valid form: part %d has no end", n+1)
+			return fmt.Errorf("the body is not a valid form: part %d has no end", n+1)
 		}
 		values[part.FormName()] = append(values[part.FormName()], string(value))
 	}
 }
 
-func formFields(values map[string][]string) (map[string]json.RawMessage, error) {
-	fields := make(map[string]json.RawMessage, len(values))
+func (r *Request) formFields(values map[string][]string) error {
+	r.Repeated = len(values["model"]) > 1
+	r.Fields = make(map[string]json.RawMessage, len(values))
 	for name, list := range values {
 		var value any = list[len(list)-1]
 		if strings.HasSuffix(name, "[]") {
@@ -140,9 +142,9 @@ func formFields(values map[string][]string) (map[string]json.RawMessage, error) 
 		}
 		raw, err := json.Marshal(value)
 		if err != nil {
-			return nil, fmt.Errorf("a form field cannot be read: %w", err)
+			return fmt.Errorf("a form field cannot be read: %w", err)
 		}
-		fields[name] = raw
+		r.Fields[name] = raw
 	}
-	return fields, nil
+	return nil
 }

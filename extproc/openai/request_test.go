@@ -108,6 +108,7 @@ func TestParseRequestForm(t *testing.T) {
 	}
 	want := &openai.Request{
 		API: openai.Transcriptions, Model: "whisper-1", Stream: true,
+		Repeated: true,
 		Fields: map[string]json.RawMessage{
 			"model": json.RawMessage(`"whisper-1"`), "stream": json.RawMessage(`"true"`), "prompt": json.RawMessage(`"say \"hi\"\n"`),
 			"timestamp_granularities[]": json.RawMessage(`["word","segment"]`),

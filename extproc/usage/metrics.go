@@ -16,10 +16,11 @@ import (
 
 // Metrics counts. Safe for use by many goroutines.
 type Metrics struct {
-	registry *prometheus.Registry
-	calls    callMetrics
-	process  processMetrics
-	now      func() time.Time
+	registry  *prometheus.Registry
+	calls     callMetrics
+	process   processMetrics
+	headrooms *headrooms
+	now       func() time.Time
 
 	routeNames, models, clients, codes, kinds *values
 
@@ -35,6 +36,7 @@ func NewMetrics(version string) *Metrics {
 		registry:   prometheus.NewRegistry(),
 		calls:      newCallMetrics(),
 		process:    newProcessMetrics(version),
+		headrooms:  newHeadrooms(time.Now),
 		now:        time.Now,
 		routeNames: newValues(),
 		models:     newValues(),
@@ -47,6 +49,7 @@ func NewMetrics(version string) *Metrics {
 	m.registry.MustRegister(m.calls.collectors()...)
 	m.registry.MustRegister(m.process.collectors()...)
 	m.registry.MustRegister(
+		m.headrooms,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -81,6 +84,18 @@ func (m *Metrics) Begin(call *exchange.Call) *Meter {
 // the refusals of its own call. Where no route was found, it is empty.
 func (m *Metrics) Refused(route, code string) {
 	m.calls.refusals.WithLabelValues(m.routeNames.label(route, true), m.codes.label(code, true)).Inc()
+}
+
+// Shadowed counts a request that a limit which is tried out would have refused.
+func (m *Metrics) Shadowed(route string) {
+	m.calls.shadowed.WithLabelValues(m.routeNames.label(route, true)).Inc()
+}
+
+// Settled counts what a call had reserved of its limits of tokens, and what it used.
+func (m *Metrics) Settled(route string, reserved, used uint64) {
+	route = m.routeNames.label(route, true)
+	m.calls.settled.WithLabelValues(route, "reserved").Add(float64(reserved))
+	m.calls.settled.WithLabelValues(route, "used").Add(float64(used))
 }
 
 // route finds the series of a route's label, and makes them where they are new.

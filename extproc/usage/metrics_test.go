@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/assert"
@@ -244,6 +245,9 @@ func everything(t *testing.T, m *Metrics) {
 	t.Helper()
 	hear(m.Begin(aCall()), aRequest(t), anAnswer(), anEnd())
 	m.Refused("/", "invalid_api_key")
+	m.Shadowed("/")
+	m.Settled("/", 100, 50)
+	m.Headroom("/", "alice", "requests", 60, 59, time.Minute)
 	m.Skipped("event", 1)
 	m.ChatLogLost("disk", 1)
 	m.Configured("one")

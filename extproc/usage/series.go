@@ -32,6 +32,8 @@ type callMetrics struct {
 	streams                   *prometheus.HistogramVec
 	refusals                  *prometheus.CounterVec // by route and code
 	keys                      *prometheus.CounterVec // by upstream, key and status
+	shadowed                  *prometheus.CounterVec // by route
+	settled                   *prometheus.CounterVec // by route and what
 }
 
 func newCallMetrics() callMetrics {
@@ -45,6 +47,10 @@ func newCallMetrics() callMetrics {
 		refusals: counter("tollgate_refusals_total",
 			"Requests that the gate, or Envoy, answered instead of an upstream, by the error's code.",
 			"route", "code"),
+		shadowed: counter("tollgate_limit_shadowed_total",
+			"Requests that passed, and that a limit which is tried out (shadow) would have refused.", "route"),
+		settled: counter("tollgate_limit_tokens_total",
+			"Tokens of calls whose limits are settled: what was reserved, and what was used.", "route", "what"),
 		keys: counter("tollgate_upstream_key_answers_total",
 			"Answers by the upstream's key, named by its fingerprint, and what tells of its health: 401, 403, 429, or a class such as 2xx.",
 			"upstream", "key", "status"),
@@ -69,7 +75,7 @@ func newCallMetrics() callMetrics {
 
 func (c *callMetrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		c.requests, c.tokens, c.refusals, c.keys, c.answers, c.bytes, c.inFlight, c.streams,
+		c.requests, c.tokens, c.refusals, c.shadowed, c.settled, c.keys, c.answers, c.bytes, c.inFlight, c.streams,
 		c.duration, c.usage, c.timeToFirst, c.timePerToken,
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tollgate/test/mock"
+	"tollgate/test/mock/mocktest"
 )
 
 const chatStream = `{"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Grüße"}]}`
@@ -19,11 +20,37 @@ const chatStream = `{"model":"m","stream":true,"stream_options":{"include_usage"
 // chunked hides how long a body is.
 func chunked(body string) io.Reader { return io.MultiReader(strings.NewReader(body)) }
 
+// inEachMode runs a test with a gateway for each way in which Envoy shows requests and answers to
+// Tollgate: a client sees no difference.
+func inEachMode(t *testing.T, test func(t *testing.T, direct, through side)) {
+	url, _ := mocktest.Start(t, mock.Options{Keys: []string{upstreamKey}})
+	direct := side{url, upstreamKey}
+	const bob = "clients: [{name: alice, keys: [" + clientKey + "]}, {name: bob, keys: [fk-bob-0123456789], models: [o3]}]\n"
+	upstream := fmt.Sprintf("upstreams: [{name: openai, url: %q, keys: [%s]}]\n", url, upstreamKey)
+	const route, tap, pace = "routes: [{prefix: /, upstream: openai}]\n", "telemetry: {usage: true}\n", "pace: [{events: 100000/second}]\n"
+	for name, yaml := range map[string]string{
+		"headers":          oneRoute(url),
+		"headers and tap":  oneRoute(url) + tap,
+		"requests":         bob + upstream + route,
+		"requests and tap": bob + upstream + route + tap,
+		"answers":          oneRoute(url) + pace,
+		"everything":       bob + upstream + route + tap + pace,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, direct, side{start(t, yaml), clientKey})
+		})
+	}
+}
+
 // TestSameBytes sends requests of all kinds both ways. /echo tells what arrived, so what the gateway
 // changes on the way in shows as well as what it changes on the way out.
 func TestSameBytes(t *testing.T) {
 	t.Parallel()
-	direct, through, _ := sides(t)
+	inEachMode(t, sameBytes)
+}
+
+func sameBytes(t *testing.T, direct, through side) {
 	text := func(s string) func() io.Reader { return func() io.Reader { return strings.NewReader(s) } }
 	none := func() io.Reader { return nil }
 	zip := header{"mock-encoding", "gzip"}
@@ -32,16 +59,21 @@ func TestSameBytes(t *testing.T) {
 		body         func() io.Reader
 		headers      []header
 	}{
-		"plain":                 {"GET", "/echo", none, nil},
-		"query":                 {"GET", "/echo/a?b=c&b=d&&e=%20+%2B&f=%C3%A9&g[]=1;h|i{}'\"", none, nil},
-		"empty query":           {"GET", "/echo/a?", none, nil},
-		"question in query":     {"GET", "/echo/a?b=c?d=/e//f/../g/", none, nil},
-		"escaped slash":         {"GET", "/echo/models/meta%2Fllama%2fb", none, nil},
-		"other escapes":         {"GET", "/echo/a%20b%3Fc%23d%25e%E4%B8%96", none, nil},
-		"odd characters":        {"GET", "/echo/a:b@c;d=e,f$g!h*i(j)~k'l+m", none, nil},
-		"post":                  {"POST", "/echo/a", text(`{"a": "Grüße"}`), []header{{"content-type", "application/json"}}},
-		"post of nothing":       {"POST", "/echo/a", text(""), nil},
-		"chunked":               {"POST", "/echo/a", func() io.Reader { return chunked("some text") }, nil},
+		"plain":             {"GET", "/echo", none, nil},
+		"query":             {"GET", "/echo/a?b=c&b=d&&e=%20+%2B&f=%C3%A9&g[]=1;h|i{}'\"", none, nil},
+		"empty query":       {"GET", "/echo/a?", none, nil},
+		"question in query": {"GET", "/echo/a?b=c?d=/e//f/../g/", none, nil},
+		"escaped slash":     {"GET", "/echo/models/meta%2Fllama%2fb", none, nil},
+		"other escapes":     {"GET", "/echo/a%20b%3Fc%23d%25e%E4%B8%96", none, nil},
+		"odd characters":    {"GET", "/echo/a:b@c;d=e,f$g!h*i(j)~k'l+m", none, nil},
+		"post":              {"POST", "/echo/a", text(`{"a": "Grüße"}`), []header{{"content-type", "application/json"}}},
+		"post of nothing":   {"POST", "/echo/a", text(""), nil},
+		"chunked":           {"POST", "/echo/a", func() io.Reader { return chunked("some text") }, nil},
+		"a megabyte":        {"POST", "/echo/a", text(strings.Repeat("0123456789abcdef", 1<<16)), nil},
+		"five megabytes": {"POST", "/v1/chat/completions", func() io.Reader {
+			return chunked(`{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat("a", 5<<20) + `"}]}`)
+		}, nil},
+		"not what it says":      {"POST", "/v1/chat/completions", text("{"), nil},
 		"every byte":            {"POST", "/echo/a", text(string(everyByte())), nil},
 		"put":                   {"PUT", "/echo/a", text("x"), nil},
 		"patch":                 {"PATCH", "/echo/a", text("x"), nil},
@@ -82,7 +114,10 @@ func TestSameBytes(t *testing.T) {
 // TestSameStatuses answers with every usual status, plain and as a stream.
 func TestSameStatuses(t *testing.T) {
 	t.Parallel()
-	direct, through, _ := sides(t)
+	inEachMode(t, sameStatuses)
+}
+
+func sameStatuses(t *testing.T, direct, through side) {
 	for _, status := range []int{200, 201, 202, 204, 206, 301, 304, 400, 401, 402, 403, 404, 405, 408, 409, 410, 413, 415, 418, 422, 429, 431, 500, 501, 502, 503, 504, 529} {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
 			t.Run(fmt.Sprint(method, " ", status), func(t *testing.T) {
@@ -97,9 +132,10 @@ func TestSameStatuses(t *testing.T) {
 // TestSameTrailers sends trailers to the upstream.
 func TestSameTrailers(t *testing.T) {
 	t.Parallel()
-	direct, through, _ := sides(t)
-	same(t, direct, through, func() request {
-		return request{method: "POST", path: "/echo/a", body: chunked("abc"), trailers: http.Header{"X-Sum": {"1"}}}
+	inEachMode(t, func(t *testing.T, direct, through side) {
+		same(t, direct, through, func() request {
+			return request{method: "POST", path: "/echo/a", body: chunked("abc"), trailers: http.Header{"X-Sum": {"1"}}}
+		})
 	})
 }
 
@@ -107,7 +143,10 @@ func TestSameTrailers(t *testing.T) {
 // for leave to send one.
 func TestSameButForFraming(t *testing.T) {
 	t.Parallel()
-	direct, through, _ := sides(t)
+	inEachMode(t, sameButForFraming)
+}
+
+func sameButForFraming(t *testing.T, direct, through side) {
 	for _, r := range []request{
 		{method: "OPTIONS", path: "/echo/a"},
 		{method: "PURGE", path: "/echo/a"},

@@ -58,7 +58,10 @@ type Config struct {
 	// counts. Default: none.
 	Limits []*Limit `protobuf:"bytes,9,rep,name=limits,proto3" json:"limits,omitempty"`
 	// Where limits are counted. Changes take effect at the next start.
-	LimitStore    *LimitStore `protobuf:"bytes,10,opt,name=limit_store,json=limitStore,proto3" json:"limit_store,omitempty"`
+	LimitStore *LimitStore `protobuf:"bytes,10,opt,name=limit_store,json=limitStore,proto3" json:"limit_store,omitempty"`
+	// The pace of streamed answers, for routes that name none of their own. Of those whose path matches
+	// a request, the first counts. Default: as fast as they come.
+	Pace          []*Pace `protobuf:"bytes,11,rep,name=pace,proto3" json:"pace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -163,15 +166,29 @@ func (x *Config) GetLimitStore() *LimitStore {
 	return nil
 }
 
-// How many requests may pass.
+func (x *Config) GetPace() []*Pace {
+	if x != nil {
+		return x.Pace
+	}
+	return nil
+}
+
+// How many requests, or how many tokens, may pass.
 type Limit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A number of requests per time, or several that must all hold: 60/minute, 100/2minutes,
 	// 60/minute;600/hour. inf is no limit.
 	Requests string `protobuf:"bytes,1,opt,name=requests,proto3" json:"requests,omitempty"`
+	// A number of tokens per time, prompts and answers together, in the same notation. What a request
+	// can take at most is reserved before it goes on (see Route.answer_tokens), and corrected when its
+	// answer has ended, by what the upstream says that it used. One of requests and tokens is needed.
+	Tokens string `protobuf:"bytes,5,opt,name=tokens,proto3" json:"tokens,omitempty"`
 	// Only requests whose path, the route's prefix included, begins like this. Default: all.
 	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// Only requests for these models; * stands for any text: gpt-4o*. Default: all.
+	Models []string `protobuf:"bytes,6,rep,name=models,proto3" json:"models,omitempty"`
 	// client: each client has a count of its own, by its name, or by its address where it has none.
+	// model: each client has one for each model.
 	// path: each client has one for each path, as in OpenAI-Forward.
 	// route: all clients of a route share one. Default: client.
 	Per string `protobuf:"bytes,3,opt,name=per,proto3" json:"per,omitempty"`
@@ -179,7 +196,10 @@ type Limit struct {
 	// fixed-window: a window opens at a client's first request, and never admits more.
 	// fixed-window-elastic-expiry: the same, but each admitted request extends it.
 	// A refused request never counts. Default: moving-window.
-	Strategy      string `protobuf:"bytes,4,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	Strategy string `protobuf:"bytes,4,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// Try the limit out: it refuses nobody. What it would have refused is counted in metrics, and marked
+	// in the logs. Default: it is enforced.
+	Shadow        bool `protobuf:"varint,7,opt,name=shadow,proto3" json:"shadow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -221,11 +241,25 @@ func (x *Limit) GetRequests() string {
 	return ""
 }
 
+func (x *Limit) GetTokens() string {
+	if x != nil {
+		return x.Tokens
+	}
+	return ""
+}
+
 func (x *Limit) GetPath() string {
 	if x != nil {
 		return x.Path
 	}
 	return ""
+}
+
+func (x *Limit) GetModels() []string {
+	if x != nil {
+		return x.Models
+	}
+	return nil
 }
 
 func (x *Limit) GetPer() string {
@@ -238,6 +272,69 @@ func (x *Limit) GetPer() string {
 func (x *Limit) GetStrategy() string {
 	if x != nil {
 		return x.Strategy
+	}
+	return ""
+}
+
+func (x *Limit) GetShadow() bool {
+	if x != nil {
+		return x.Shadow
+	}
+	return false
+}
+
+// How fast a streamed answer goes to its client. It costs CPU on each event: the answer takes the way
+// through Tollgate, and ends if Tollgate does.
+type Pace struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Server-sent events of one answer per time, in the notation of limits: 60/second. inf is no limit.
+	Events string `protobuf:"bytes,1,opt,name=events,proto3" json:"events,omitempty"`
+	// Only requests whose path, the route's prefix included, begins like this. Default: all.
+	Path          string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pace) Reset() {
+	*x = Pace{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pace) ProtoMessage() {}
+
+func (x *Pace) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pace.ProtoReflect.Descriptor instead.
+func (*Pace) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Pace) GetEvents() string {
+	if x != nil {
+		return x.Events
+	}
+	return ""
+}
+
+func (x *Pace) GetPath() string {
+	if x != nil {
+		return x.Path
 	}
 	return ""
 }
@@ -257,7 +354,7 @@ type LimitStore struct {
 
 func (x *LimitStore) Reset() {
 	*x = LimitStore{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -269,7 +366,7 @@ func (x *LimitStore) String() string {
 func (*LimitStore) ProtoMessage() {}
 
 func (x *LimitStore) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -282,7 +379,7 @@ func (x *LimitStore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LimitStore.ProtoReflect.Descriptor instead.
 func (*LimitStore) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *LimitStore) GetRedis() string {
@@ -325,7 +422,7 @@ type ChatLog struct {
 
 func (x *ChatLog) Reset() {
 	*x = ChatLog{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -337,7 +434,7 @@ func (x *ChatLog) String() string {
 func (*ChatLog) ProtoMessage() {}
 
 func (x *ChatLog) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -350,7 +447,7 @@ func (x *ChatLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatLog.ProtoReflect.Descriptor instead.
 func (*ChatLog) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ChatLog) GetDir() string {
@@ -426,7 +523,7 @@ type Telemetry struct {
 
 func (x *Telemetry) Reset() {
 	*x = Telemetry{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -438,7 +535,7 @@ func (x *Telemetry) String() string {
 func (*Telemetry) ProtoMessage() {}
 
 func (x *Telemetry) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -451,7 +548,7 @@ func (x *Telemetry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Telemetry.ProtoReflect.Descriptor instead.
 func (*Telemetry) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Telemetry) GetUsage() bool {
@@ -493,7 +590,7 @@ type Traces struct {
 
 func (x *Traces) Reset() {
 	*x = Traces{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -505,7 +602,7 @@ func (x *Traces) String() string {
 func (*Traces) ProtoMessage() {}
 
 func (x *Traces) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -518,7 +615,7 @@ func (x *Traces) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traces.ProtoReflect.Descriptor instead.
 func (*Traces) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Traces) GetEndpoint() string {
@@ -572,7 +669,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -584,7 +681,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -597,7 +694,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Listener) GetAddress() string {
@@ -648,7 +745,7 @@ type ServerTLS struct {
 
 func (x *ServerTLS) Reset() {
 	*x = ServerTLS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +757,7 @@ func (x *ServerTLS) String() string {
 func (*ServerTLS) ProtoMessage() {}
 
 func (x *ServerTLS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +770,7 @@ func (x *ServerTLS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerTLS.ProtoReflect.Descriptor instead.
 func (*ServerTLS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ServerTLS) GetCertificateFile() string {
@@ -703,7 +800,7 @@ type CORS struct {
 
 func (x *CORS) Reset() {
 	*x = CORS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +812,7 @@ func (x *CORS) String() string {
 func (*CORS) ProtoMessage() {}
 
 func (x *CORS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +825,7 @@ func (x *CORS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CORS.ProtoReflect.Descriptor instead.
 func (*CORS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CORS) GetAllowOrigins() []string {
@@ -757,7 +854,7 @@ type Admin struct {
 
 func (x *Admin) Reset() {
 	*x = Admin{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -769,7 +866,7 @@ func (x *Admin) String() string {
 func (*Admin) ProtoMessage() {}
 
 func (x *Admin) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -782,7 +879,7 @@ func (x *Admin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admin.ProtoReflect.Descriptor instead.
 func (*Admin) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Admin) GetAddress() string {
@@ -824,7 +921,7 @@ type Upstream struct {
 
 func (x *Upstream) Reset() {
 	*x = Upstream{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -836,7 +933,7 @@ func (x *Upstream) String() string {
 func (*Upstream) ProtoMessage() {}
 
 func (x *Upstream) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -849,7 +946,7 @@ func (x *Upstream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Upstream.ProtoReflect.Descriptor instead.
 func (*Upstream) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Upstream) GetName() string {
@@ -932,15 +1029,31 @@ type Route struct {
 	ForwardClientAddress bool `protobuf:"varint,5,opt,name=forward_client_address,json=forwardClientAddress,proto3" json:"forward_client_address,omitempty"`
 	// Record this route's chats. Default: recorded where the file has a chat_log.
 	Log *bool `protobuf:"varint,6,opt,name=log,proto3,oneof" json:"log,omitempty"`
-	// Limits of this route. All whose path matches a request must hold, or none is charged.
-	Limits        []*Limit `protobuf:"bytes,7,rep,name=limits,proto3" json:"limits,omitempty"`
+	// Limits of this route. All that match a request must hold, or none is charged.
+	Limits []*Limit `protobuf:"bytes,7,rep,name=limits,proto3" json:"limits,omitempty"`
+	// How many calls may be under way at once, on each Tollgate; one more is refused. Default: any number.
+	MaxInFlight uint32 `protobuf:"varint,8,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
+	// Tokens that are reserved for an answer whose request does not say how many it may have
+	// (max_tokens and the like), where tokens are limited. Default 1024.
+	AnswerTokens uint32 `protobuf:"varint,9,opt,name=answer_tokens,json=answerTokens,proto3" json:"answer_tokens,omitempty"`
+	// How the tokens of a stream are known whose client did not ask for its usage.
+	//
+	//	counted  by a tokenizer, beside the answer's path.
+	//	exact    the upstream is asked for it (stream_options.include_usage), and the event in which it
+	//	         tells is taken out again. It costs CPU on each event: the answer takes the way through
+	//	         Tollgate, and ends if Tollgate does.
+	//
+	// Default: counted.
+	Usage string `protobuf:"bytes,10,opt,name=usage,proto3" json:"usage,omitempty"`
+	// The pace of this route's streamed answers. Of those whose path matches a request, the first counts.
+	Pace          []*Pace `protobuf:"bytes,11,rep,name=pace,proto3" json:"pace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1065,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1078,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Route) GetPrefix() string {
@@ -1017,20 +1130,55 @@ func (x *Route) GetLimits() []*Limit {
 	return nil
 }
 
+func (x *Route) GetMaxInFlight() uint32 {
+	if x != nil {
+		return x.MaxInFlight
+	}
+	return 0
+}
+
+func (x *Route) GetAnswerTokens() uint32 {
+	if x != nil {
+		return x.AnswerTokens
+	}
+	return 0
+}
+
+func (x *Route) GetUsage() string {
+	if x != nil {
+		return x.Usage
+	}
+	return ""
+}
+
+func (x *Route) GetPace() []*Pace {
+	if x != nil {
+		return x.Pace
+	}
+	return nil
+}
+
 // Someone who may call.
 type Client struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What logs and limits call the client. Never a key.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The client's keys: any of them opens the door.
-	Keys          []string `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	Keys []string `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	// The models that the client may ask for; * stands for any text: gpt-4o*. Default: all. Where a
+	// client has some, the bodies of all requests of the routes that it can call are read, up to 64 MiB.
+	Models []string `protobuf:"bytes,3,rep,name=models,proto3" json:"models,omitempty"`
+	// Limits of this client, over all routes, beside those of the routes.
+	Limits []*Limit `protobuf:"bytes,4,rep,name=limits,proto3" json:"limits,omitempty"`
+	// How many calls may be under way at once, on each Tollgate; one more is refused. Default: any number.
+	MaxInFlight   uint32 `protobuf:"varint,5,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Client) Reset() {
 	*x = Client{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[12]
+	mi := &file_tollgate_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1042,7 +1190,7 @@ func (x *Client) String() string {
 func (*Client) ProtoMessage() {}
 
 func (x *Client) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[12]
+	mi := &file_tollgate_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1055,7 +1203,7 @@ func (x *Client) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Client.ProtoReflect.Descriptor instead.
 func (*Client) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Client) GetName() string {
@@ -1072,6 +1220,27 @@ func (x *Client) GetKeys() []string {
 	return nil
 }
 
+func (x *Client) GetModels() []string {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *Client) GetLimits() []*Limit {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+func (x *Client) GetMaxInFlight() uint32 {
+	if x != nil {
+		return x.MaxInFlight
+	}
+	return 0
+}
+
 // Which addresses may call: single ones (192.0.2.1, 2001:db8::1) or ranges (192.0.2.0/24).
 type IPRules struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1085,7 +1254,7 @@ type IPRules struct {
 
 func (x *IPRules) Reset() {
 	*x = IPRules{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[13]
+	mi := &file_tollgate_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1266,7 @@ func (x *IPRules) String() string {
 func (*IPRules) ProtoMessage() {}
 
 func (x *IPRules) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[13]
+	mi := &file_tollgate_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1279,7 @@ func (x *IPRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IPRules.ProtoReflect.Descriptor instead.
 func (*IPRules) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *IPRules) GetAllow() []string {
@@ -1131,7 +1300,7 @@ var File_tollgate_v1_config_proto protoreflect.FileDescriptor
 
 const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xfc\x03\n" +
+	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xa3\x04\n" +
 	"\x06Config\x121\n" +
 	"\blistener\x18\x01 \x01(\v2\x15.tollgate.v1.ListenerR\blistener\x12(\n" +
 	"\x05admin\x18\x02 \x01(\v2\x12.tollgate.v1.AdminR\x05admin\x12=\n" +
@@ -1144,13 +1313,21 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x06limits\x18\t \x03(\v2\x12.tollgate.v1.LimitR\x06limits\x128\n" +
 	"\vlimit_store\x18\n" +
 	" \x01(\v2\x17.tollgate.v1.LimitStoreR\n" +
-	"limitStore\"\x94\x02\n" +
-	"\x05Limit\x12#\n" +
-	"\brequests\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\brequests\x12W\n" +
+	"limitStore\x12%\n" +
+	"\x04pace\x18\v \x03(\v2\x11.tollgate.v1.PaceR\x04pace\"\xe8\x02\n" +
+	"\x05Limit\x12\x1a\n" +
+	"\brequests\x18\x01 \x01(\tR\brequests\x12\x16\n" +
+	"\x06tokens\x18\x05 \x01(\tR\x06tokens\x12W\n" +
 	"\x04path\x18\x02 \x01(\tBC\xbaH@\xba\x01=\n" +
-	"\x04path\x12\x11must begin with /\x1a\"this == '' || this.startsWith('/')R\x04path\x12.\n" +
-	"\x03per\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17R\x00R\x06clientR\x04pathR\x05routeR\x03per\x12]\n" +
-	"\bstrategy\x18\x04 \x01(\tBA\xbaH>r<R\x00R\rmoving-windowR\ffixed-windowR\x1bfixed-window-elastic-expiryR\bstrategy\"U\n" +
+	"\x04path\x12\x11must begin with /\x1a\"this == '' || this.startsWith('/')R\x04path\x12$\n" +
+	"\x06models\x18\x06 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\x06models\x125\n" +
+	"\x03per\x18\x03 \x01(\tB#\xbaH r\x1eR\x00R\x06clientR\x05modelR\x04pathR\x05routeR\x03per\x12]\n" +
+	"\bstrategy\x18\x04 \x01(\tBA\xbaH>r<R\x00R\rmoving-windowR\ffixed-windowR\x1bfixed-window-elastic-expiryR\bstrategy\x12\x16\n" +
+	"\x06shadow\x18\a \x01(\bR\x06shadow\"\x80\x01\n" +
+	"\x04Pace\x12\x1f\n" +
+	"\x06events\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06events\x12W\n" +
+	"\x04path\x18\x02 \x01(\tBC\xbaH@\xba\x01=\n" +
+	"\x04path\x12\x11must begin with /\x1a\"this == '' || this.startsWith('/')R\x04path\"U\n" +
 	"\n" +
 	"LimitStore\x12\x14\n" +
 	"\x05redis\x18\x01 \x01(\tR\x05redis\x121\n" +
@@ -1204,7 +1381,7 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\vserver_name\x18\x06 \x01(\tR\n" +
 	"serverName\x12U\n" +
 	"\x0fconnect_timeout\x18\a \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\x0econnectTimeout\x12\x14\n" +
-	"\x05proxy\x18\b \x01(\tR\x05proxy\"\x86\x04\n" +
+	"\x05proxy\x18\b \x01(\tR\x05proxy\"\xb2\x05\n" +
 	"\x05Route\x12\xf6\x01\n" +
 	"\x06prefix\x18\x01 \x01(\tB\xdd\x01\xbaH\xd9\x01\xba\x01\xd5\x01\n" +
 	"\x06prefix\x12imust begin with / and hold no empty segment, no . or .. segment, no query, no white space, and ASCII only\x1a`this.matches('^/$|^(/[^/?#\\\\s%\\\\\\\\\\\\x{80}-\\\\x{10FFFF}]+)+/?$') && !this.matches('/[.][.]?(/|$)')R\x06prefix\x12#\n" +
@@ -1213,11 +1390,19 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x02ip\x18\x04 \x01(\v2\x14.tollgate.v1.IPRulesR\x02ip\x124\n" +
 	"\x16forward_client_address\x18\x05 \x01(\bR\x14forwardClientAddress\x12\x15\n" +
 	"\x03log\x18\x06 \x01(\bH\x00R\x03log\x88\x01\x01\x12*\n" +
-	"\x06limits\x18\a \x03(\v2\x12.tollgate.v1.LimitR\x06limitsB\x06\n" +
-	"\x04_log\"k\n" +
+	"\x06limits\x18\a \x03(\v2\x12.tollgate.v1.LimitR\x06limits\x12\"\n" +
+	"\rmax_in_flight\x18\b \x01(\rR\vmaxInFlight\x120\n" +
+	"\ranswer_tokens\x18\t \x01(\rB\v\xbaH\b*\x06\x18\x80\x94\xeb\xdc\x03R\fanswerTokens\x12-\n" +
+	"\x05usage\x18\n" +
+	" \x01(\tB\x17\xbaH\x14r\x12R\x00R\acountedR\x05exactR\x05usage\x12%\n" +
+	"\x04pace\x18\v \x03(\v2\x11.tollgate.v1.PaceR\x04paceB\x06\n" +
+	"\x04_log\"\xe1\x01\n" +
 	"\x06Client\x12=\n" +
 	"\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$R\x04name\x12\"\n" +
-	"\x04keys\x18\x02 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\x04keys\"3\n" +
+	"\x04keys\x18\x02 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\x04keys\x12$\n" +
+	"\x06models\x18\x03 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\x06models\x12*\n" +
+	"\x06limits\x18\x04 \x03(\v2\x12.tollgate.v1.LimitR\x06limits\x12\"\n" +
+	"\rmax_in_flight\x18\x05 \x01(\rR\vmaxInFlight\"3\n" +
 	"\aIPRules\x12\x14\n" +
 	"\x05allow\x18\x01 \x03(\tR\x05allow\x12\x12\n" +
 	"\x04deny\x18\x02 \x03(\tR\x04denyB'Z%tollgate/proto/tollgate/v1;tollgatev1b\x06proto3"
@@ -1234,47 +1419,51 @@ func file_tollgate_v1_config_proto_rawDescGZIP() []byte {
 	return file_tollgate_v1_config_proto_rawDescData
 }
 
-var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_tollgate_v1_config_proto_goTypes = []any{
 	(*Config)(nil),              // 0: tollgate.v1.Config
 	(*Limit)(nil),               // 1: tollgate.v1.Limit
-	(*LimitStore)(nil),          // 2: tollgate.v1.LimitStore
-	(*ChatLog)(nil),             // 3: tollgate.v1.ChatLog
-	(*Telemetry)(nil),           // 4: tollgate.v1.Telemetry
-	(*Traces)(nil),              // 5: tollgate.v1.Traces
-	(*Listener)(nil),            // 6: tollgate.v1.Listener
-	(*ServerTLS)(nil),           // 7: tollgate.v1.ServerTLS
-	(*CORS)(nil),                // 8: tollgate.v1.CORS
-	(*Admin)(nil),               // 9: tollgate.v1.Admin
-	(*Upstream)(nil),            // 10: tollgate.v1.Upstream
-	(*Route)(nil),               // 11: tollgate.v1.Route
-	(*Client)(nil),              // 12: tollgate.v1.Client
-	(*IPRules)(nil),             // 13: tollgate.v1.IPRules
-	(*durationpb.Duration)(nil), // 14: google.protobuf.Duration
+	(*Pace)(nil),                // 2: tollgate.v1.Pace
+	(*LimitStore)(nil),          // 3: tollgate.v1.LimitStore
+	(*ChatLog)(nil),             // 4: tollgate.v1.ChatLog
+	(*Telemetry)(nil),           // 5: tollgate.v1.Telemetry
+	(*Traces)(nil),              // 6: tollgate.v1.Traces
+	(*Listener)(nil),            // 7: tollgate.v1.Listener
+	(*ServerTLS)(nil),           // 8: tollgate.v1.ServerTLS
+	(*CORS)(nil),                // 9: tollgate.v1.CORS
+	(*Admin)(nil),               // 10: tollgate.v1.Admin
+	(*Upstream)(nil),            // 11: tollgate.v1.Upstream
+	(*Route)(nil),               // 12: tollgate.v1.Route
+	(*Client)(nil),              // 13: tollgate.v1.Client
+	(*IPRules)(nil),             // 14: tollgate.v1.IPRules
+	(*durationpb.Duration)(nil), // 15: google.protobuf.Duration
 }
 var file_tollgate_v1_config_proto_depIdxs = []int32{
-	6,  // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
-	9,  // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
-	10, // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
-	11, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
-	12, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
-	13, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
-	3,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
-	4,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
+	7,  // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
+	10, // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
+	11, // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
+	12, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
+	13, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
+	14, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
+	4,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
+	5,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
 	1,  // 8: tollgate.v1.Config.limits:type_name -> tollgate.v1.Limit
-	2,  // 9: tollgate.v1.Config.limit_store:type_name -> tollgate.v1.LimitStore
-	5,  // 10: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
-	7,  // 11: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
-	8,  // 12: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
-	14, // 13: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
-	14, // 14: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
-	13, // 15: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
-	1,  // 16: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	3,  // 9: tollgate.v1.Config.limit_store:type_name -> tollgate.v1.LimitStore
+	2,  // 10: tollgate.v1.Config.pace:type_name -> tollgate.v1.Pace
+	6,  // 11: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
+	8,  // 12: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
+	9,  // 13: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
+	15, // 14: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
+	15, // 15: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
+	14, // 16: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
+	1,  // 17: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
+	2,  // 18: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
+	1,  // 19: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_v1_config_proto_init() }
@@ -1282,16 +1471,16 @@ func file_tollgate_v1_config_proto_init() {
 	if File_tollgate_v1_config_proto != nil {
 		return
 	}
-	file_tollgate_v1_config_proto_msgTypes[3].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[5].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[11].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[4].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[6].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_v1_config_proto_rawDesc), len(file_tollgate_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,73 @@
+package extproc
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"tollgate/config"
+	"tollgate/extproc/exchange"
+	"tollgate/extproc/openai"
+)
+
+// maxModel is how much of a model's name goes into Envoy's access log: clients can name any.
+const maxModel = 100
+
+// read learns what is asked, where Envoy sends the request's body. Where a policy depends on what it
+// says, a body that cannot be read is refused; else the upstream says what is wrong with it.
+func (v *visit) read() error {
+	if err := v.receive(); err != nil {
+		return err
+	}
+	api := openai.APIOf(v.path)
+	depends := v.depends(api)
+	if !v.comes {
+		if depends && !v.bodiless && v.request.Method != http.MethodGet { // that is a WebSocket
+			return errors.New("Envoy keeps back a body that must be read")
+		}
+		return nil
+	}
+	if len(v.body.bytes) == 0 || api == openai.Other && !depends {
+		return nil
+	}
+	asked, err := parse(api, v.request, v.body.bytes)
+	if err != nil {
+		if depends {
+			return err
+		}
+		return nil
+	}
+	v.asked = asked
+	v.say(config.ModelKey, asked.Model[:min(len(asked.Model), maxModel)])
+	return nil
+}
+
+// depends tells whether a policy must know what a request asks.
+func (v *visit) depends(api openai.API) bool {
+	client := v.decision.Client
+	if client != nil && len(client.Models) > 0 {
+		return true
+	}
+	tokens := func(l config.Limit) bool { return l.Tokens && !l.Shadow }
+	return api != openai.Other &&
+		(slices.ContainsFunc(v.route.Limits, tokens) || client != nil && slices.ContainsFunc(client.Limits, tokens))
+}
+
+// parse reads a body. Its error is an *exchange.Refusal.
+func parse(api openai.API, request *exchange.Request, bytes []byte) (*openai.Request, error) {
+	if encoding := request.Get("content-encoding"); encoding != "" && encoding != "identity" {
+		return nil, &exchange.Refusal{
+			Status: 415, Type: "invalid_request_error", Code: "encoded_request",
+			Message: "Tollgate: the request's body must be read here: send it without content-encoding.",
+		}
+	}
+	asked, err := openai.ParseRequest(api, request.Get("content-type"), bytes)
+	if err != nil {
+		return nil, &exchange.Refusal{
+			Status: 400, Type: "invalid_request_error", Code: "unreadable_request",
+			Message: fmt.Sprintf("Tollgate: the request cannot be read: %s.", err),
+		}
+	}
+	return asked, nil
+}

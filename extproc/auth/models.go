@@ -1,0 +1,104 @@
+package auth
+
+import (
+	"net/url"
+	"strings"
+
+	"tollgate/config"
+	"tollgate/extproc/exchange"
+	"tollgate/extproc/openai"
+)
+
+// AdmitModel decides whether a client may ask for what it asks for: all models that a request names, in
+// its body, its path and its query, must be among the client's; which one counts is the upstream's to
+// choose. asked is nil where there is no body. Its error is an *exchange.Refusal.
+func AdmitModel(client *config.Client, request *exchange.Request, asked *openai.Request) error {
+	if client == nil || len(client.Models) == 0 {
+		return nil
+	}
+	path, query, _ := strings.Cut(request.Path, "?")
+	names := modelsOf(path, query)
+	if asked != nil {
+		if ambiguous(asked) {
+			return errAmbiguousModel
+		}
+		if asked.Model != "" {
+			names = append(names, asked.Model)
+		}
+		if len(names) == 0 && asked.API != openai.Other {
+			return errNoModel // the upstream would choose one
+		}
+	}
+	for _, name := range names {
+		if !client.Models.Match(name) {
+			return errModel
+		}
+	}
+	return nil
+}
+
+// ambiguous tells whether a body names its model in a way that upstreams may read differently: twice, by
+// a name in other letters, which some take for the same, or as something that is no text.
+func ambiguous(asked *openai.Request) bool {
+	if asked.Repeated {
+		return true
+	}
+	for name, value := range asked.Fields {
+		if strings.EqualFold(name, "model") && (name != "model" || len(value) == 0 || value[0] != '"') {
+			return true
+		}
+	}
+	return false
+}
+
+// modelsOf finds the models that a path or a query names: /deployments/NAME/ (Azure), /models/NAME and
+// /models/NAME:generateContent (Gemini), ?model=NAME (realtime). Escapes count as what they stand for.
+func modelsOf(path, query string) []string {
+	var names []string
+	if plain, err := url.PathUnescape(path); err == nil {
+		path = plain
+	}
+	for above, rest := "", path; rest != ""; {
+		above, rest, _ = strings.Cut(rest, "/")
+		name := ""
+		switch above {
+		case "deployments", "engines":
+			name, _, _ = strings.Cut(rest, "/")
+		case "models":
+			name = withoutAction(strings.TrimRight(rest, "/"))
+		}
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	values, _ := url.ParseQuery(query)
+	return append(names, values["model"]...)
+}
+
+// withoutAction takes Gemini's verb off a model's name; other names hold colons of their own.
+func withoutAction(name string) string {
+	i := strings.LastIndexByte(name, ':')
+	if i < 0 {
+		return name
+	}
+	switch name[i+1:] {
+	case "generateContent", "streamGenerateContent", "embedContent", "batchEmbedContents", "countTokens", "predict":
+		return name[:i]
+	}
+	return name
+}
+
+var (
+	errModel = &exchange.Refusal{
+		Status: 403, Type: "invalid_request_error", Code: "model_not_allowed",
+		Message: "Tollgate: this client may not use this model. Ask whoever gave you the key which ones it may.",
+	}
+	errNoModel = &exchange.Refusal{
+		Status: 403, Type: "invalid_request_error", Code: "model_not_allowed",
+		Message: "Tollgate: the request names no model, and this client may use only some: name one of them.",
+	}
+	errAmbiguousModel = &exchange.Refusal{
+		Status: 400, Type: "invalid_request_error", Code: "ambiguous_model",
+		Message: `Tollgate: the request must name its model once, as a text, and by "model" in small letters.`,
+	}
+)

@@ -1,0 +1,60 @@
+package auth_test
+
+import (
+	"errors"
+	"testing"
+
+	"tollgate/config"
+	"tollgate/extproc/auth"
+	"tollgate/extproc/exchange"
+	"tollgate/extproc/openai"
+)
+
+func TestAdmitModel(t *testing.T) {
+	t.Parallel()
+	client := &config.Client{Models: config.Patterns{"gpt-4o*", "meta/llama", "llama3:8b"}}
+	for _, test := range []struct{ path, body, code string }{
+		{"/v1/chat/completions", `{"model":"gpt-4o-mini"}`, ""},
+		{"/v1/chat/completions", `{"model":"gpt-4"}`, "model_not_allowed"},
+		{"/v1/chat/completions", `{}`, "model_not_allowed"},
+		{"/v1/chat/completions", `{"model":""}`, "model_not_allowed"},
+		{"/v1/chat/completions", `{"model":null}`, "ambiguous_model"},
+		{"/v1/chat/completions", `{"model":"gpt-4o","MODEL":"gpt-4"}`, "ambiguous_model"},
+		{"/v1/moderations", `{}`, ""},
+		{"/v1/moderations", `{"model":"omni"}`, "model_not_allowed"},
+		{"/v1/models", "", ""},
+		{"/v1/models/", "", ""},
+		{"/v1/models/gpt-4o", "", ""},
+		{"/v1/models/gpt-4", "", "model_not_allowed"},
+		{"/v1/models/meta%2Fllama", "", ""},
+		{"/v1/models/meta/llama/", "", ""},
+		{"/v1/models/llama3:8b", "", ""},
+		{"/v1/models/llama3:70b", "", "model_not_allowed"},
+		{"/v1beta/models/gpt-4o:generateContent", "", ""},
+		{"/v1beta/models/gemini:streamGenerateContent", "", "model_not_allowed"},
+		{"/openai/deployments/gpt-4o/chat/completions?api-version=1", `{}`, ""},
+		{"/openai/deployments/gpt-4/chat/completions", `{"model":"gpt-4o"}`, "model_not_allowed"},
+		{"/openai/deployments/gpt-4o/chat/completions", `{"model":"gpt-4"}`, "model_not_allowed"},
+		{"/openai/deployments%2fgpt-4/chat/completions", `{"model":"gpt-4o"}`, "model_not_allowed"},
+		{"/v1/engines/davinci/completions", `{}`, "model_not_allowed"},
+		{"/v1/realtime?model=gpt-4o-realtime", "", ""},
+		{"/v1/realtime?model=gpt-4o&model=gpt-4", "", "model_not_allowed"},
+		{"/v1/realtime?mod%65l=gpt-4", "", "model_not_allowed"},
+	} {
+		var asked *openai.Request
+		if test.body != "" {
+			var err error
+			if asked, err = openai.ParseRequest(openai.APIOf(test.path), "application/json", []byte(test.body)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := auth.AdmitModel(client, &exchange.Request{Path: test.path}, asked)
+		var refusal *exchange.Refusal
+		if got := errors.As(err, &refusal); got != (test.code != "") || got && refusal.Code != test.code {
+			t.Errorf("%s %s: got %v, want %q", test.path, test.body, err, test.code)
+		}
+		if err := auth.AdmitModel(&config.Client{}, &exchange.Request{Path: test.path}, asked); err != nil {
+			t.Errorf("%s %s: who may use all models is refused: %v", test.path, test.body, err)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package extproc
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"tollgate/config"
+	"tollgate/extproc/exchange"
+	"tollgate/extproc/limit"
+	"tollgate/extproc/openai"
+	"tollgate/extproc/tokens"
+)
+
+// settleWithin bounds how long the limits' store may take to hear what a call used.
+const settleWithin = 5 * time.Second
+
+// hold is what a call keeps of its limits until it has ended: its place among the calls in flight, and
+// the tokens that it reserved. It listens to the call, and gives back what was not used.
+type hold struct {
+	gate     *Gate
+	route    *config.Route
+	leave    func() // nil: no place is kept
+	charges  []limit.Charge
+	outcome  limit.Outcome
+	reserved tokens.Reservation
+	shadowed bool // a limit that is tried out would have refused
+
+	api   openai.API
+	asked *openai.Request // kept where the tokens may have to be counted; else nil
+	kept  int             // bytes of it
+}
+
+// take takes the request from all of its limits, or from none, and notes what is left for the answer's
+// headers. Its error is an *exchange.Refusal.
+func (g *Gate) take(v *visit) error {
+	v.hold = &hold{gate: g, route: v.route.Route}
+	if v.route.tapped { // else nobody would tell the end
+		leave, err := g.inFlight.Enter(v.route.Route, v.decision.Client)
+		if err != nil {
+			return err //nolint:wrapcheck // what the client reads
+		}
+		v.hold.leave = leave
+	}
+	err := g.charge(v)
+	if err != nil && v.hold.leave != nil {
+		v.hold.leave()
+	}
+	return err
+}
+
+func (g *Gate) charge(v *visit) error {
+	ask := limit.Ask{Route: v.route.Route, Client: v.decision.Client, Address: v.request.Address, Path: v.path}
+	h := v.hold
+	if v.asked != nil {
+		h.reserved = tokens.Reserve(v.asked)
+		ask.Model = v.asked.Model
+		ask.Tokens = &limit.Tokens{Prompt: h.reserved.Prompt, Answer: h.reserved.Answer, Open: !h.reserved.Named}
+	}
+	h.charges = limit.Charges(&ask)
+	if len(h.charges) == 0 {
+		return nil
+	}
+	out, err := g.options.Limits.Reserve(v.rpc.Context(), h.charges)
+	if err != nil {
+		g.log.Debug("limits cannot be counted", zap.Error(err)) // who watches the store says so once
+		return limit.Unavailable()                              //nolint:wrapcheck // what the client reads
+	}
+	h.outcome = out
+	g.tell(v)
+	if !out.Allowed {
+		return limit.Refusal(out, h.charges) //nolint:wrapcheck // what the client reads
+	}
+	h.keep(v)
+	return nil
+}
+
+// tell notes what is left of the limits, for the answer's headers, the logs and metrics.
+func (g *Gate) tell(v *visit) {
+	h := v.hold
+	for _, of := range []string{config.OfRequests, config.OfTokens} {
+		left, ok := limit.HeadroomOf(h.outcome, h.charges, of == config.OfTokens)
+		if !ok {
+			continue
+		}
+		v.say(config.LimitKey+of, strconv.FormatUint(left.Limit, 10))
+		v.say(config.RemainingKey+of, strconv.FormatUint(left.Remaining, 10))
+		v.say(config.ResetKey+of, left.Reset.String())
+		g.options.Headroom(v.route.Route, v.decision.Client, of, left)
+	}
+	if limit.Shadowed(h.outcome) {
+		h.shadowed = true
+		v.say(config.ShadowKey, "refuse")
+		g.options.Shadowed(v.route.Route)
+	}
+}
+
+// keep holds on to a request whose tokens the upstream may not tell: a stream that nobody asked for its
+// usage. Its bytes stay counted as held.
+func (h *hold) keep(v *visit) {
+	if !h.owes() || v.asked == nil {
+		return
+	}
+	h.api = v.asked.API
+	if v.asked.Stream {
+		h.asked = v.asked
+		h.kept = len(v.body.bytes)
+		v.body.kept = true
+	}
+}
+
+// owes tells whether tokens are reserved.
+func (h *hold) owes() bool {
+	for i, c := range h.charges {
+		if c.Tokens && h.outcome.Decisions[i].Charged {
+			return true
+		}
+	}
+	return false
+}
+
+// settles tells whether the end of the call must be heard.
+func (h *hold) settles() bool { return h.leave != nil || h.owes() }
+
+// Asked is not needed: the gate knows.
+func (h *hold) Asked(*openai.Request) {}
+
+// Event is not looked at.
+func (h *hold) Event(*openai.Event) {}
+
+// Done gives the place free, and settles in the background: the store may be far.
+func (h *hold) Done(answer *openai.Answer, end exchange.End) {
+	if h.leave != nil {
+		h.leave()
+	}
+	if !h.owes() {
+		return
+	}
+	h.gate.settling.Go(func() {
+		used := h.used(answer, end)
+		h.gate.gates.give(h.kept)
+		ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
+		defer cancel()
+		if err := h.gate.options.Limits.Settle(ctx, limit.Settlements(h.outcome, h.charges, used)); err != nil {
+			h.gate.log.Debug("what a call used could not be settled; what it reserved stays taken", zap.Error(err))
+			return
+		}
+		h.gate.options.Settled(h.route, h.reservedTokens(), used)
+	})
+}
+
+// used is how many tokens a call took. What cannot be known counts as it was reserved, so that hanging
+// up is never cheaper than staying.
+func (h *hold) used(answer *openai.Answer, end exchange.End) uint64 {
+	streams := h.asked != nil || end.Events > 0
+	switch {
+	case answer != nil && answer.Usage != nil:
+		return total(*answer.Usage)
+	case end.Status >= 400:
+		return 0 // there is no answer to pay for
+	case end.Cause == exchange.Unseen || end.Status == 0 || answer != nil && answer.Truncated:
+		return h.reservedTokens()
+	case answer == nil && !streams:
+		return h.reservedTokens()
+	case end.Cause == exchange.Whole || streams:
+		return h.count(answer)
+	}
+	return h.reservedTokens()
+}
+
+// count counts by a tokenizer: of a stream that was cut, what came of it.
+func (h *hold) count(answer *openai.Answer) uint64 {
+	if h.asked != nil {
+		return total(tokens.Count(h.asked, answer))
+	}
+	counted := tokens.Count(&openai.Request{API: h.api}, answer)
+	return h.reserved.Prompt + uint64(max(0, counted.Completion))
+}
+
+// reservedTokens is the most that was reserved.
+func (h *hold) reservedTokens() uint64 {
+	var most uint64
+	for _, c := range h.charges {
+		if c.Tokens {
+			most = max(most, c.Cost)
+		}
+	}
+	return most
+}
+
+// total is what a usage comes to. An upstream may say anything.
+func total(u openai.Usage) uint64 {
+	return uint64(max(0, u.Total, u.Prompt+u.Completion))
+}

@@ -1,0 +1,140 @@
+package limit
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tollgate/config"
+)
+
+// configured resolves routes and clients.
+func configured(t *testing.T, yaml string) *config.Config {
+	t.Helper()
+	c, err := config.Parse("test.yaml", []byte("upstreams: [{name: up, url: http://192.0.2.1}]\n"+yaml), func(string) (string, bool) { return "", false })
+	require.NoError(t, err)
+	return c
+}
+
+// Which counters a request takes from, and how much.
+func TestCharges(t *testing.T) {
+	const everyone, tokens = "routes: [{prefix: /, upstream: up, limits: [%s]}]\n", "{tokens: 1000/minute}"
+	long := strings.Repeat("m", 100)
+	tests := map[string]struct {
+		yaml  string
+		ask   Ask
+		wants string // a line a charge
+	}{
+		"requests":                {fmt.Sprintf(everyone, "{requests: 60/minute;600/hour}"), Ask{}, "/  address:192.0.2.9 requests 1/60\n/  address:192.0.2.9 requests 1/600"},
+		"for all":                 {fmt.Sprintf(everyone, "{requests: 60/minute, per: route}"), Ask{}, "/  * requests 1/60"},
+		"one path":                {fmt.Sprintf(everyone, "{requests: 60/minute, path: /v1}"), Ask{Path: "/v1/chat"}, "/ /v1 address:192.0.2.9 requests 1/60"},
+		"another path":            {fmt.Sprintf(everyone, "{requests: 60/minute, path: /v2}"), Ask{Path: "/v1/chat"}, ""},
+		"per path":                {fmt.Sprintf(everyone, "{requests: 60/minute, per: path}"), Ask{Path: "/v1/chat"}, "/ /v1/chat address:192.0.2.9 requests 1/60"},
+		"some models":             {fmt.Sprintf(everyone, `{requests: 60/minute, models: ["gpt-4*", o3]}`), Ask{Model: "o3"}, "/  address:192.0.2.9 requests of gpt-4*,o3 1/60"},
+		"other models":            {fmt.Sprintf(everyone, `{requests: 60/minute, models: ["gpt-4*", o3]}`), Ask{Model: "o1"}, ""},
+		"per model":               {fmt.Sprintf(everyone, "{requests: 60/minute, per: model}"), Ask{Model: "a b"}, `/  address:192.0.2.9 requests model "a b" 1/60`},
+		"per model of no end":     {fmt.Sprintf(everyone, "{requests: 60/minute, per: model}"), Ask{Model: long}, "/  address:192.0.2.9 requests model " + short(long) + " 1/60"},
+		"shadow":                  {fmt.Sprintf(everyone, "{requests: 60/minute, shadow: true}"), Ask{}, "/  address:192.0.2.9 requests 1/60 shadow"},
+		"tokens that are not":     {fmt.Sprintf(everyone, tokens), Ask{}, ""},
+		"tokens":                  {fmt.Sprintf(everyone, tokens), Ask{Tokens: &Tokens{Prompt: 10, Answer: 20}}, "/  address:192.0.2.9 tokens 30/1000"},
+		"more than there are":     {fmt.Sprintf(everyone, tokens), Ask{Tokens: &Tokens{Prompt: 10, Answer: 5000}}, "/  address:192.0.2.9 tokens 5010/1000"},
+		"an open end":             {fmt.Sprintf(everyone, "{tokens: 9000/minute}"), Ask{Tokens: &Tokens{Prompt: 10, Open: true}}, "/  address:192.0.2.9 tokens 1034/9000"},
+		"an open end, small":      {fmt.Sprintf(everyone, tokens), Ask{Tokens: &Tokens{Prompt: 10, Open: true}}, "/  address:192.0.2.9 tokens 1000/1000"},
+		"an open end, too large":  {fmt.Sprintf(everyone, tokens), Ask{Tokens: &Tokens{Prompt: 5000, Open: true}}, "/  address:192.0.2.9 tokens 5000/1000"},
+		"absurd":                  {fmt.Sprintf(everyone, tokens), Ask{Tokens: &Tokens{Prompt: 1 << 63, Answer: 1 << 63}}, fmt.Sprintf("/  address:192.0.2.9 tokens %d/1000", 2*uint64(MaxCount))},
+		"the route's usual":       {"routes: [{prefix: /, upstream: up, limits: [" + tokens + "], answer_tokens: 300}]\n", Ask{Tokens: &Tokens{Prompt: 10, Open: true}}, "/  address:192.0.2.9 tokens 310/1000"},
+		"the first of a kind":     {"routes: [{prefix: /, upstream: up}]\nlimits: [{requests: 5/minute, path: /v1}, {requests: 60/minute}, " + tokens + ", {tokens: 5/minute}]\n", Ask{Path: "/v1/chat", Tokens: &Tokens{Answer: 1}}, "* /v1 address:192.0.2.9 requests 1/5\n/  address:192.0.2.9 tokens 1/1000"},
+		"shadow is never a first": {"routes: [{prefix: /, upstream: up}]\nlimits: [{requests: 5/minute, shadow: true}, {requests: 60/minute}]\n", Ask{}, "/  address:192.0.2.9 requests 1/5 shadow\n/  address:192.0.2.9 requests 1/60"},
+		"none":                    {fmt.Sprintf(everyone, "{requests: inf}"), Ask{}, ""},
+		"a client's own": {
+			"routes: [{prefix: /, upstream: up, limits: [{requests: 60/minute}]}]\nclients: [{name: alice, keys: [fk-1], limits: [{requests: 5/minute}, {tokens: 9/hour, per: model}]}]\n",
+			Ask{Client: &config.Client{}, Model: "o3", Tokens: &Tokens{Prompt: 1, Answer: 2}},
+			"/  client:alice requests 1/60\n*  client:alice requests 1/5\n" + `*  client:alice tokens model "o3" 3/9`,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := configured(t, test.yaml)
+			test.ask.Route = c.Routes[0]
+			test.ask.Address = netip.MustParseAddr("192.0.2.9")
+			if test.ask.Client != nil {
+				test.ask.Client = c.Clients[0]
+			}
+			var lines []string
+			for _, charge := range Charges(&test.ask) {
+				line := fmt.Sprintf("%s %d/%d", charge.Key, charge.Cost, charge.Rate.Count)
+				if charge.Shadow {
+					line += " shadow"
+				}
+				lines = append(lines, line)
+			}
+			assert.Equal(t, test.wants, strings.Join(lines, "\n"))
+		})
+	}
+}
+
+// What a client is told of each kind of limit, and of the one that refuses it.
+func TestRefusalAndHeadroom(t *testing.T) {
+	clock := newClock()
+	store := NewMemory(MemoryOptions{Clock: clock.Now})
+	requests, tokens := per("requests", MovingWindow, 2, time.Minute, 1), per("tokens", MovingWindow, 100, time.Minute, 60)
+	tokens.Tokens = true
+	charges := []Charge{requests, tokens}
+	headroom := func(out Outcome, tokens bool) Headroom {
+		h, ok := HeadroomOf(out, charges, tokens)
+		require.True(t, ok)
+		return h
+	}
+	out := reserve(t, store, charges...)
+	require.True(t, out.Allowed)
+	assert.Equal(t, Headroom{2, 1, time.Minute}, headroom(out, false))
+	assert.Equal(t, Headroom{100, 40, time.Minute}, headroom(out, true))
+
+	clock.Advance(time.Second)
+	out = reserve(t, store, charges...)
+	require.False(t, out.Allowed)
+	assert.Equal(t, uint64(1), headroom(out, false).Remaining, "a refused request takes nothing of any limit")
+	refusal := Refusal(out, charges)
+	assert.Equal(t, "tokens", refusal.Type)
+	assert.Contains(t, refusal.Message, "may take 60")
+	assert.Contains(t, fmt.Sprint(refusal.Headers), "{retry-after 59} {retry-after-ms 59000}")
+
+	tokens.Cost = 101
+	charges = []Charge{requests, tokens}
+	refusal = Refusal(reserve(t, store, charges...), charges)
+	assert.Contains(t, refusal.Message, "too large")
+	assert.Contains(t, fmt.Sprint(refusal.Headers), "x-should-retry")
+	_, ok := HeadroomOf(out, []Charge{requests}, true)
+	assert.False(t, ok, "there is no limit of tokens")
+}
+
+// Places are counted for the route and for the client, both or none.
+func TestInFlight(t *testing.T) {
+	c := configured(t, "routes: [{prefix: /, upstream: up, max_in_flight: 2}, {prefix: /free, upstream: up}]\nclients: [{name: alice, keys: [fk-1], max_in_flight: 1}]\n")
+	free, route, alice := c.Routes[0], c.Routes[1], c.Clients[0]
+	var f InFlight
+	enter := func(route *config.Route, client *config.Client) func() {
+		leave, err := f.Enter(route, client)
+		require.NoError(t, err)
+		return leave
+	}
+	require.Nil(t, enter(free, nil), "nothing is bounded")
+	first := enter(route, alice)
+	_, err := f.Enter(free, alice)
+	require.ErrorContains(t, err, "this client may have 1")
+	second := enter(route, nil)
+	_, err = f.Enter(route, nil)
+	require.ErrorContains(t, err, "this route may have 2")
+	second()
+	_, err = f.Enter(route, alice)
+	require.ErrorContains(t, err, "this client")
+	second = enter(route, nil)
+	first()
+	second()
+	require.Empty(t, f.calls, "who is not there takes no memory")
+}
