@@ -33,6 +33,7 @@ type Config struct {
 	Clients   []*Client      // in the order of the file
 
 	LimitStore LimitStore
+	CacheStore CacheStore
 
 	ChatLog *ChatLog // nil: nothing is recorded
 	Usage   bool     // whether answers are read to count tokens
@@ -126,6 +127,9 @@ type Route struct {
 
 	// Pace is how fast streamed answers go to their clients: see PaceOf.
 	Pace []Pace
+
+	// Cache is how answers are kept and given again; nil: they are not.
+	Cache *Cache
 
 	// Guests are what the rules of the clients who can call the route need.
 	Guests Guests

@@ -159,6 +159,13 @@ func dump(c *Config) string {
 		for _, p := range r.Pace {
 			line("  pace %s path=%q", rate.Format(p.Rates), p.Path)
 		}
+		if k := r.Cache; k != nil {
+			line("  cache ttl=%s per_client=%t apis=%v max_temperature=%g opt_in=%t collapse=%t charge_tokens=%t shadow=%t",
+				k.TTL, k.PerClient, k.APIs, k.MaxTemperature, k.OptIn, k.Collapse, k.ChargeTokens, k.Shadow)
+		}
+	}
+	if k := c.CacheStore; k.Dir != "" || k.Redis.Reveal() != "" || k.MaxBytes != DefaultCacheBytes || k.MaxEntryBytes != DefaultMaxEntryBytes {
+		line("answers are kept in dir=%q redis=%s max_bytes=%d max_entry_bytes=%d", k.Dir, k.Redis, k.MaxBytes, k.MaxEntryBytes)
 	}
 	if c.LimitStore != (LimitStore{}) {
 		line("limits are counted in %s local=%t", c.LimitStore.Redis, c.LimitStore.Local)

@@ -45,7 +45,7 @@ func (r *Route) request() Bodies {
 	switch {
 	case r.Guests.Models:
 		return AnyBody // whatever has a model: images and speech too
-	case r.ExactUsage || r.Guests.Asked || slices.ContainsFunc(r.Limits, Limit.asks):
+	case r.ExactUsage || r.Cache != nil || r.Guests.Asked || slices.ContainsFunc(r.Limits, Limit.asks):
 		return AskedFor
 	}
 	return NoBody
@@ -62,6 +62,6 @@ func (r *Route) response() Bodies {
 }
 
 func (r *Route) tap() bool {
-	return r.Log || r.Metered || r.Traced || r.MaxInFlight > 0 || r.Guests.Ends ||
+	return r.Log || r.Metered || r.Traced || r.Cache != nil || r.MaxInFlight > 0 || r.Guests.Ends ||
 		slices.ContainsFunc(r.Limits, func(l Limit) bool { return l.Tokens })
 }

@@ -3,15 +3,12 @@ package config
 // notInForce says of each variable that is set and has no effect what that means. Where going on
 // without it would send requests elsewhere or let in whom it keeps out, it is a problem.
 //
-// Silent are those that only shape what is said here already (CACHE_BACKEND,
-// CHAT_COMPLETION_ROUTE ...), and ITER_CHUNK_TYPE: bytes always travel on as they arrive.
+// Silent are those that say where the chats are (CHAT_COMPLETION_ROUTE ...), which is known by the
+// path's end, and ITER_CHUNK_TYPE: bytes always travel on as they arrive.
 func (v *variables) notInForce() {
 	for _, s := range []struct{ name, effect string }{
 		{"LOG_GENERAL", "requests are not logged"},
-		{"CACHE_CHAT_COMPLETION", "answers are not cached"},
-		{"CACHE_EMBEDDING", "embeddings are not cached"},
-		{"CACHE_OPENAI", "answers are not cached"},
-		{"CACHE_GENERAL", "answers are not cached"},
+		{"CACHE_GENERAL", "answers of the extra routes are not cached"},
 		{"BENCHMARK_MODE", "/benchmark is not served; `tollgate mock` serves it on a port of its own"},
 	} {
 		if v.isTrue(s.name) {

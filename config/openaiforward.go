@@ -65,6 +65,7 @@ func (v *variables) message() *tollgatev1.Config {
 	m.ChatLog = v.chatLog()
 	v.limits(m)
 	v.pace(m)
+	v.cache(m)
 	v.routes(m)
 	v.notInForce()
 	return m
@@ -148,8 +149,12 @@ func (v *variables) routes(m *tollgatev1.Config) {
 	})
 	v.pair("EXTRA_BASE_URL", "EXTRA_ROUTE_PREFIX", nil, nil, func(url, prefix string) {
 		v.add(m, "EXTRA_BASE_URL", "EXTRA_ROUTE_PREFIX", prefix, AuthPassthrough, upstream(url))
+		extra := m.GetRoutes()[len(m.GetRoutes())-1]
 		if m.GetChatLog() != nil {
-			m.Routes[len(m.GetRoutes())-1].Log = proto.Bool(false) // its services are no chats
+			extra.Log = proto.Bool(false) // its services are no chats
+		}
+		if m.GetCache() != nil {
+			extra.Cache = &tollgatev1.Cache{Off: true}
 		}
 	})
 	v.rootAlone(m)

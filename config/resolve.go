@@ -51,6 +51,7 @@ func resolve(message *tollgatev1.Config) (*Config, Problems) {
 	}
 	r.observers()
 	r.limitStore()
+	r.cacheStore()
 	r.routes()
 	if len(r.problems) > 0 {
 		return nil, r.problems
@@ -200,6 +201,13 @@ func (r *resolver) routes() {
 		route.Pace = r.paces(field+".pace", m.GetPace())
 		if len(route.Pace) == 0 {
 			route.Pace = pace
+		}
+		route.Cache = r.cache(m.GetCache())
+		if m.GetCache() == nil {
+			route.Cache = r.cache(r.message.GetCache())
+		}
+		if route.Cache != nil && route.ForwardClientAddress {
+			route.Cache.Collapse = false // a call for several has no one client
 		}
 		if route.Auth == AuthRequired && !route.Identified {
 			r.problem(field+".auth", "required needs clients: name them under clients, or nobody can pass")

@@ -29,6 +29,11 @@ const (
 	OfRequests   = "requests"
 	OfTokens     = "tokens"
 
+	// CacheKey is what the cache did (hit, miss, collapsed, bypass), for the access log, and
+	// CacheStatusKey the same as the answer's Cache-Status header (RFC 9211), in that namespace.
+	CacheKey       = "cache"
+	CacheStatusKey = "cache-status"
+
 	// ShadowKey tells, for the access log, that a limit which is tried out would have refused the request.
 	ShadowKey = "shadow"
 

@@ -32,11 +32,12 @@ func accessLog(path string) []*accesslogv3.AccessLog {
 		"address":          "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
 		"upstream":         "%UPSTREAM_CLUSTER%",
 		"route":            "%ROUTE_NAME%",
-		"call":             "%DYNAMIC_METADATA(" + config.MetadataNamespace + ":" + config.CallKey + ")%",
-		"client":           "%DYNAMIC_METADATA(" + config.MetadataNamespace + ":" + config.ClientKey + ")%",
-		"model":            "%DYNAMIC_METADATA(" + config.MetadataNamespace + ":" + config.ModelKey + ")%",
-		"shadow":           "%DYNAMIC_METADATA(" + config.MetadataNamespace + ":" + config.ShadowKey + ")%",
-		"verdict":          "%DYNAMIC_METADATA(" + config.MetadataNamespace + ":" + config.VerdictKey + ")%",
+		"call":             said(config.CallKey),
+		"client":           said(config.ClientKey),
+		"model":            said(config.ModelKey),
+		"cache":            said(config.CacheKey),
+		"shadow":           said(config.ShadowKey),
+		"verdict":          said(config.VerdictKey),
 	} {
 		fields[name] = structpb.NewStringValue(operator)
 	}

@@ -84,6 +84,9 @@ func forward(route *config.Route, cluster string, request, response bool) *route
 	if len(route.Limits) > 0 || route.Guests.Limited {
 		r.ResponseHeadersToAdd = headroom()
 	}
+	if route.Cache != nil {
+		r.ResponseHeadersToAdd = append(r.ResponseHeadersToAdd, header("cache-status", said(config.CacheStatusKey)))
+	}
 	if route.ForwardClientAddress {
 		r.RequestHeadersToAdd = clientAddress()
 	}
@@ -156,10 +159,15 @@ func headroom() []*corev3.HeaderValueOption {
 	var headers []*corev3.HeaderValueOption
 	for _, of := range []string{config.OfRequests, config.OfTokens} {
 		for _, key := range []string{config.LimitKey, config.RemainingKey, config.ResetKey} {
-			headers = append(headers, header("x-ratelimit-"+key+of, "%DYNAMIC_METADATA("+config.MetadataNamespace+":"+key+of+")%"))
+			headers = append(headers, header("x-ratelimit-"+key+of, said(key+of)))
 		}
 	}
 	return headers
+}
+
+// said is what the gate said of a request; nothing where it did not.
+func said(key string) string {
+	return "%DYNAMIC_METADATA(" + config.MetadataNamespace + ":" + key + ")%"
 }
 
 func header(name, value string) *corev3.HeaderValueOption {

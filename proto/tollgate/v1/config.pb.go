@@ -54,14 +54,18 @@ type Config struct {
 	ChatLog *ChatLog `protobuf:"bytes,7,opt,name=chat_log,json=chatLog,proto3" json:"chat_log,omitempty"`
 	// What operators see beside logs.
 	Telemetry *Telemetry `protobuf:"bytes,8,opt,name=telemetry,proto3" json:"telemetry,omitempty"`
-	// Limits for routes that name none of their own. Of those whose path matches a request, the first
-	// counts. Default: none.
+	// Limits for routes that name none of their own. Of those that match a request, the first of requests
+	// and the first of tokens count. Default: none.
 	Limits []*Limit `protobuf:"bytes,9,rep,name=limits,proto3" json:"limits,omitempty"`
 	// Where limits are counted. Changes take effect at the next start.
 	LimitStore *LimitStore `protobuf:"bytes,10,opt,name=limit_store,json=limitStore,proto3" json:"limit_store,omitempty"`
 	// The pace of streamed answers, for routes that name none of their own. Of those whose path matches
 	// a request, the first counts. Default: as fast as they come.
-	Pace          []*Pace `protobuf:"bytes,11,rep,name=pace,proto3" json:"pace,omitempty"`
+	Pace []*Pace `protobuf:"bytes,11,rep,name=pace,proto3" json:"pace,omitempty"`
+	// Answer again what was answered before, on routes that do not say otherwise. Default: nothing is kept.
+	Cache *Cache `protobuf:"bytes,12,opt,name=cache,proto3" json:"cache,omitempty"`
+	// Where answers are kept. Changes take effect at the next start.
+	CacheStore    *CacheStore `protobuf:"bytes,13,opt,name=cache_store,json=cacheStore,proto3" json:"cache_store,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -173,6 +177,218 @@ func (x *Config) GetPace() []*Pace {
 	return nil
 }
 
+func (x *Config) GetCache() *Cache {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
+func (x *Config) GetCacheStore() *CacheStore {
+	if x != nil {
+		return x.CacheStore
+	}
+	return nil
+}
+
+// Which requests are answered from what was answered before: those that ask the same, to the last
+// parameter that can change the answer. Only whole and successful answers are kept. A client has its way
+// by Cache-Control (no-cache, no-store) and by "caching": false in the request's body.
+type Cache struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Nothing is kept nor answered from what was kept: for a route, where the file has a cache for all.
+	Off bool `protobuf:"varint,1,opt,name=off,proto3" json:"off,omitempty"`
+	// How long an answer may be given again. Default 24h.
+	Ttl *durationpb.Duration `protobuf:"bytes,2,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// client: a client gets only what it was answered itself. It is its name, or its address where it has
+	// none. route: clients share. Default: client.
+	Scope string `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
+	// Which APIs: chat, completions, embeddings, responses. Default: all of them.
+	Apis []string `protobuf:"bytes,4,rep,name=apis,proto3" json:"apis,omitempty"`
+	// Only requests whose temperature is not above this; one that names none has 1. Default: all.
+	MaxTemperature *float64 `protobuf:"fixed64,5,opt,name=max_temperature,json=maxTemperature,proto3,oneof" json:"max_temperature,omitempty"`
+	// Only requests that say "caching": true. Default: all that do not say false.
+	OptIn bool `protobuf:"varint,6,opt,name=opt_in,json=optIn,proto3" json:"opt_in,omitempty"`
+	// Requests that ask the same while an answer is under way wait for it, or follow its stream from its
+	// first event: one call of the upstream for all. Such answers take the way through Tollgate, and end
+	// if it does. It needs `tollgate serve` and Envoy on one machine. Default: true.
+	Collapse *bool `protobuf:"varint,7,opt,name=collapse,proto3,oneof" json:"collapse,omitempty"`
+	// An answer from the cache takes its tokens from limits, too. Default: a request, and no tokens.
+	ChargeTokens bool `protobuf:"varint,8,opt,name=charge_tokens,json=chargeTokens,proto3" json:"charge_tokens,omitempty"`
+	// Try the cache out: nothing is answered from it. What would have been is counted in metrics, and
+	// marked in the logs. Default: it is in force.
+	Shadow        bool `protobuf:"varint,9,opt,name=shadow,proto3" json:"shadow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cache) Reset() {
+	*x = Cache{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cache) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cache) ProtoMessage() {}
+
+func (x *Cache) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cache.ProtoReflect.Descriptor instead.
+func (*Cache) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Cache) GetOff() bool {
+	if x != nil {
+		return x.Off
+	}
+	return false
+}
+
+func (x *Cache) GetTtl() *durationpb.Duration {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+func (x *Cache) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
+func (x *Cache) GetApis() []string {
+	if x != nil {
+		return x.Apis
+	}
+	return nil
+}
+
+func (x *Cache) GetMaxTemperature() float64 {
+	if x != nil && x.MaxTemperature != nil {
+		return *x.MaxTemperature
+	}
+	return 0
+}
+
+func (x *Cache) GetOptIn() bool {
+	if x != nil {
+		return x.OptIn
+	}
+	return false
+}
+
+func (x *Cache) GetCollapse() bool {
+	if x != nil && x.Collapse != nil {
+		return *x.Collapse
+	}
+	return false
+}
+
+func (x *Cache) GetChargeTokens() bool {
+	if x != nil {
+		return x.ChargeTokens
+	}
+	return false
+}
+
+func (x *Cache) GetShadow() bool {
+	if x != nil {
+		return x.Shadow
+	}
+	return false
+}
+
+// Where answers are kept.
+type CacheStore struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A directory: answers outlive the process. Default: memory.
+	Dir string `protobuf:"bytes,1,opt,name=dir,proto3" json:"dir,omitempty"`
+	// A Redis that all replicas share: redis://, rediss:// (TLS) or unix://, with user, password and
+	// database.
+	Redis string `protobuf:"bytes,2,opt,name=redis,proto3" json:"redis,omitempty"`
+	// How much is kept in all, in bytes, in memory or in the directory. Default: 256 MiB.
+	MaxBytes uint64 `protobuf:"varint,3,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	// The largest answer that is kept, in bytes. Default: 1 MiB.
+	MaxEntryBytes uint64 `protobuf:"varint,4,opt,name=max_entry_bytes,json=maxEntryBytes,proto3" json:"max_entry_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CacheStore) Reset() {
+	*x = CacheStore{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CacheStore) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CacheStore) ProtoMessage() {}
+
+func (x *CacheStore) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CacheStore.ProtoReflect.Descriptor instead.
+func (*CacheStore) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CacheStore) GetDir() string {
+	if x != nil {
+		return x.Dir
+	}
+	return ""
+}
+
+func (x *CacheStore) GetRedis() string {
+	if x != nil {
+		return x.Redis
+	}
+	return ""
+}
+
+func (x *CacheStore) GetMaxBytes() uint64 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
+}
+
+func (x *CacheStore) GetMaxEntryBytes() uint64 {
+	if x != nil {
+		return x.MaxEntryBytes
+	}
+	return 0
+}
+
 // How many requests, or how many tokens, may pass.
 type Limit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -206,7 +422,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -218,7 +434,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -231,7 +447,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Limit) GetRequests() string {
@@ -297,7 +513,7 @@ type Pace struct {
 
 func (x *Pace) Reset() {
 	*x = Pace{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -309,7 +525,7 @@ func (x *Pace) String() string {
 func (*Pace) ProtoMessage() {}
 
 func (x *Pace) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -322,7 +538,7 @@ func (x *Pace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pace.ProtoReflect.Descriptor instead.
 func (*Pace) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Pace) GetEvents() string {
@@ -354,7 +570,7 @@ type LimitStore struct {
 
 func (x *LimitStore) Reset() {
 	*x = LimitStore{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -366,7 +582,7 @@ func (x *LimitStore) String() string {
 func (*LimitStore) ProtoMessage() {}
 
 func (x *LimitStore) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -379,7 +595,7 @@ func (x *LimitStore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LimitStore.ProtoReflect.Descriptor instead.
 func (*LimitStore) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *LimitStore) GetRedis() string {
@@ -422,7 +638,7 @@ type ChatLog struct {
 
 func (x *ChatLog) Reset() {
 	*x = ChatLog{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +650,7 @@ func (x *ChatLog) String() string {
 func (*ChatLog) ProtoMessage() {}
 
 func (x *ChatLog) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +663,7 @@ func (x *ChatLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatLog.ProtoReflect.Descriptor instead.
 func (*ChatLog) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ChatLog) GetDir() string {
@@ -523,7 +739,7 @@ type Telemetry struct {
 
 func (x *Telemetry) Reset() {
 	*x = Telemetry{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -535,7 +751,7 @@ func (x *Telemetry) String() string {
 func (*Telemetry) ProtoMessage() {}
 
 func (x *Telemetry) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -548,7 +764,7 @@ func (x *Telemetry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Telemetry.ProtoReflect.Descriptor instead.
 func (*Telemetry) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Telemetry) GetUsage() bool {
@@ -590,7 +806,7 @@ type Traces struct {
 
 func (x *Traces) Reset() {
 	*x = Traces{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -602,7 +818,7 @@ func (x *Traces) String() string {
 func (*Traces) ProtoMessage() {}
 
 func (x *Traces) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -615,7 +831,7 @@ func (x *Traces) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traces.ProtoReflect.Descriptor instead.
 func (*Traces) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Traces) GetEndpoint() string {
@@ -669,7 +885,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +897,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +910,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Listener) GetAddress() string {
@@ -745,7 +961,7 @@ type ServerTLS struct {
 
 func (x *ServerTLS) Reset() {
 	*x = ServerTLS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -757,7 +973,7 @@ func (x *ServerTLS) String() string {
 func (*ServerTLS) ProtoMessage() {}
 
 func (x *ServerTLS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -770,7 +986,7 @@ func (x *ServerTLS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerTLS.ProtoReflect.Descriptor instead.
 func (*ServerTLS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ServerTLS) GetCertificateFile() string {
@@ -800,7 +1016,7 @@ type CORS struct {
 
 func (x *CORS) Reset() {
 	*x = CORS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +1028,7 @@ func (x *CORS) String() string {
 func (*CORS) ProtoMessage() {}
 
 func (x *CORS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +1041,7 @@ func (x *CORS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CORS.ProtoReflect.Descriptor instead.
 func (*CORS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CORS) GetAllowOrigins() []string {
@@ -854,7 +1070,7 @@ type Admin struct {
 
 func (x *Admin) Reset() {
 	*x = Admin{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +1082,7 @@ func (x *Admin) String() string {
 func (*Admin) ProtoMessage() {}
 
 func (x *Admin) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +1095,7 @@ func (x *Admin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admin.ProtoReflect.Descriptor instead.
 func (*Admin) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Admin) GetAddress() string {
@@ -921,7 +1137,7 @@ type Upstream struct {
 
 func (x *Upstream) Reset() {
 	*x = Upstream{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1149,7 @@ func (x *Upstream) String() string {
 func (*Upstream) ProtoMessage() {}
 
 func (x *Upstream) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1162,7 @@ func (x *Upstream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Upstream.ProtoReflect.Descriptor instead.
 func (*Upstream) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Upstream) GetName() string {
@@ -1046,14 +1262,16 @@ type Route struct {
 	// Default: counted.
 	Usage string `protobuf:"bytes,10,opt,name=usage,proto3" json:"usage,omitempty"`
 	// The pace of this route's streamed answers. Of those whose path matches a request, the first counts.
-	Pace          []*Pace `protobuf:"bytes,11,rep,name=pace,proto3" json:"pace,omitempty"`
+	Pace []*Pace `protobuf:"bytes,11,rep,name=pace,proto3" json:"pace,omitempty"`
+	// The cache of this route, in the place of the one for all.
+	Cache         *Cache `protobuf:"bytes,12,opt,name=cache,proto3" json:"cache,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[12]
+	mi := &file_tollgate_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1283,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[12]
+	mi := &file_tollgate_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1296,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Route) GetPrefix() string {
@@ -1158,6 +1376,13 @@ func (x *Route) GetPace() []*Pace {
 	return nil
 }
 
+func (x *Route) GetCache() *Cache {
+	if x != nil {
+		return x.Cache
+	}
+	return nil
+}
+
 // Someone who may call.
 type Client struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1178,7 +1403,7 @@ type Client struct {
 
 func (x *Client) Reset() {
 	*x = Client{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[13]
+	mi := &file_tollgate_v1_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1415,7 @@ func (x *Client) String() string {
 func (*Client) ProtoMessage() {}
 
 func (x *Client) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[13]
+	mi := &file_tollgate_v1_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1428,7 @@ func (x *Client) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Client.ProtoReflect.Descriptor instead.
 func (*Client) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Client) GetName() string {
@@ -1254,7 +1479,7 @@ type IPRules struct {
 
 func (x *IPRules) Reset() {
 	*x = IPRules{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[14]
+	mi := &file_tollgate_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1266,7 +1491,7 @@ func (x *IPRules) String() string {
 func (*IPRules) ProtoMessage() {}
 
 func (x *IPRules) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[14]
+	mi := &file_tollgate_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1279,7 +1504,7 @@ func (x *IPRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IPRules.ProtoReflect.Descriptor instead.
 func (*IPRules) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *IPRules) GetAllow() []string {
@@ -1300,7 +1525,7 @@ var File_tollgate_v1_config_proto protoreflect.FileDescriptor
 
 const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xa3\x04\n" +
+	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x87\x05\n" +
 	"\x06Config\x121\n" +
 	"\blistener\x18\x01 \x01(\v2\x15.tollgate.v1.ListenerR\blistener\x12(\n" +
 	"\x05admin\x18\x02 \x01(\v2\x12.tollgate.v1.AdminR\x05admin\x12=\n" +
@@ -1314,7 +1539,30 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\vlimit_store\x18\n" +
 	" \x01(\v2\x17.tollgate.v1.LimitStoreR\n" +
 	"limitStore\x12%\n" +
-	"\x04pace\x18\v \x03(\v2\x11.tollgate.v1.PaceR\x04pace\"\xe8\x02\n" +
+	"\x04pace\x18\v \x03(\v2\x11.tollgate.v1.PaceR\x04pace\x12(\n" +
+	"\x05cache\x18\f \x01(\v2\x12.tollgate.v1.CacheR\x05cache\x128\n" +
+	"\vcache_store\x18\r \x01(\v2\x17.tollgate.v1.CacheStoreR\n" +
+	"cacheStore\"\xae\x03\n" +
+	"\x05Cache\x12\x10\n" +
+	"\x03off\x18\x01 \x01(\bR\x03off\x12>\n" +
+	"\x03ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80\xe7\x84\x0f2\x02\b\x01R\x03ttl\x12,\n" +
+	"\x05scope\x18\x03 \x01(\tB\x16\xbaH\x13r\x11R\x00R\x06clientR\x05routeR\x05scope\x12H\n" +
+	"\x04apis\x18\x04 \x03(\tB4\xbaH1\x92\x01.\",r*R\x04chatR\vcompletionsR\n" +
+	"embeddingsR\tresponsesR\x04apis\x12E\n" +
+	"\x0fmax_temperature\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\x00@)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x0emaxTemperature\x88\x01\x01\x12\x15\n" +
+	"\x06opt_in\x18\x06 \x01(\bR\x05optIn\x12\x1f\n" +
+	"\bcollapse\x18\a \x01(\bH\x01R\bcollapse\x88\x01\x01\x12#\n" +
+	"\rcharge_tokens\x18\b \x01(\bR\fchargeTokens\x12\x16\n" +
+	"\x06shadow\x18\t \x01(\bR\x06shadowB\x12\n" +
+	"\x10_max_temperatureB\v\n" +
+	"\t_collapse\"\x9a\x01\n" +
+	"\n" +
+	"CacheStore\x12\x10\n" +
+	"\x03dir\x18\x01 \x01(\tR\x03dir\x12\x14\n" +
+	"\x05redis\x18\x02 \x01(\tR\x05redis\x120\n" +
+	"\tmax_bytes\x18\x03 \x01(\x04B\x13\xbaH\x10\xd8\x01\x012\v\x18\x80\x80\x80\x80\x80 (\x80\x80@R\bmaxBytes\x122\n" +
+	"\x0fmax_entry_bytes\x18\x04 \x01(\x04B\n" +
+	"\xbaH\a2\x05\x18\x80\x80\x80\bR\rmaxEntryBytes\"\xe8\x02\n" +
 	"\x05Limit\x12\x1a\n" +
 	"\brequests\x18\x01 \x01(\tR\brequests\x12\x16\n" +
 	"\x06tokens\x18\x05 \x01(\tR\x06tokens\x12W\n" +
@@ -1381,7 +1629,7 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\vserver_name\x18\x06 \x01(\tR\n" +
 	"serverName\x12U\n" +
 	"\x0fconnect_timeout\x18\a \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\x0econnectTimeout\x12\x14\n" +
-	"\x05proxy\x18\b \x01(\tR\x05proxy\"\xb2\x05\n" +
+	"\x05proxy\x18\b \x01(\tR\x05proxy\"\xdc\x05\n" +
 	"\x05Route\x12\xf6\x01\n" +
 	"\x06prefix\x18\x01 \x01(\tB\xdd\x01\xbaH\xd9\x01\xba\x01\xd5\x01\n" +
 	"\x06prefix\x12imust begin with / and hold no empty segment, no . or .. segment, no query, no white space, and ASCII only\x1a`this.matches('^/$|^(/[^/?#\\\\s%\\\\\\\\\\\\x{80}-\\\\x{10FFFF}]+)+/?$') && !this.matches('/[.][.]?(/|$)')R\x06prefix\x12#\n" +
@@ -1395,7 +1643,8 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\ranswer_tokens\x18\t \x01(\rB\v\xbaH\b*\x06\x18\x80\x94\xeb\xdc\x03R\fanswerTokens\x12-\n" +
 	"\x05usage\x18\n" +
 	" \x01(\tB\x17\xbaH\x14r\x12R\x00R\acountedR\x05exactR\x05usage\x12%\n" +
-	"\x04pace\x18\v \x03(\v2\x11.tollgate.v1.PaceR\x04paceB\x06\n" +
+	"\x04pace\x18\v \x03(\v2\x11.tollgate.v1.PaceR\x04pace\x12(\n" +
+	"\x05cache\x18\f \x01(\v2\x12.tollgate.v1.CacheR\x05cacheB\x06\n" +
 	"\x04_log\"\xe1\x01\n" +
 	"\x06Client\x12=\n" +
 	"\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$R\x04name\x12\"\n" +
@@ -1419,51 +1668,57 @@ func file_tollgate_v1_config_proto_rawDescGZIP() []byte {
 	return file_tollgate_v1_config_proto_rawDescData
 }
 
-var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_tollgate_v1_config_proto_goTypes = []any{
 	(*Config)(nil),              // 0: tollgate.v1.Config
-	(*Limit)(nil),               // 1: tollgate.v1.Limit
-	(*Pace)(nil),                // 2: tollgate.v1.Pace
-	(*LimitStore)(nil),          // 3: tollgate.v1.LimitStore
-	(*ChatLog)(nil),             // 4: tollgate.v1.ChatLog
-	(*Telemetry)(nil),           // 5: tollgate.v1.Telemetry
-	(*Traces)(nil),              // 6: tollgate.v1.Traces
-	(*Listener)(nil),            // 7: tollgate.v1.Listener
-	(*ServerTLS)(nil),           // 8: tollgate.v1.ServerTLS
-	(*CORS)(nil),                // 9: tollgate.v1.CORS
-	(*Admin)(nil),               // 10: tollgate.v1.Admin
-	(*Upstream)(nil),            // 11: tollgate.v1.Upstream
-	(*Route)(nil),               // 12: tollgate.v1.Route
-	(*Client)(nil),              // 13: tollgate.v1.Client
-	(*IPRules)(nil),             // 14: tollgate.v1.IPRules
-	(*durationpb.Duration)(nil), // 15: google.protobuf.Duration
+	(*Cache)(nil),               // 1: tollgate.v1.Cache
+	(*CacheStore)(nil),          // 2: tollgate.v1.CacheStore
+	(*Limit)(nil),               // 3: tollgate.v1.Limit
+	(*Pace)(nil),                // 4: tollgate.v1.Pace
+	(*LimitStore)(nil),          // 5: tollgate.v1.LimitStore
+	(*ChatLog)(nil),             // 6: tollgate.v1.ChatLog
+	(*Telemetry)(nil),           // 7: tollgate.v1.Telemetry
+	(*Traces)(nil),              // 8: tollgate.v1.Traces
+	(*Listener)(nil),            // 9: tollgate.v1.Listener
+	(*ServerTLS)(nil),           // 10: tollgate.v1.ServerTLS
+	(*CORS)(nil),                // 11: tollgate.v1.CORS
+	(*Admin)(nil),               // 12: tollgate.v1.Admin
+	(*Upstream)(nil),            // 13: tollgate.v1.Upstream
+	(*Route)(nil),               // 14: tollgate.v1.Route
+	(*Client)(nil),              // 15: tollgate.v1.Client
+	(*IPRules)(nil),             // 16: tollgate.v1.IPRules
+	(*durationpb.Duration)(nil), // 17: google.protobuf.Duration
 }
 var file_tollgate_v1_config_proto_depIdxs = []int32{
-	7,  // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
-	10, // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
-	11, // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
-	12, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
-	13, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
-	14, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
-	4,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
-	5,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
-	1,  // 8: tollgate.v1.Config.limits:type_name -> tollgate.v1.Limit
-	3,  // 9: tollgate.v1.Config.limit_store:type_name -> tollgate.v1.LimitStore
-	2,  // 10: tollgate.v1.Config.pace:type_name -> tollgate.v1.Pace
-	6,  // 11: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
-	8,  // 12: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
-	9,  // 13: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
-	15, // 14: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
-	15, // 15: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
-	14, // 16: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
-	1,  // 17: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
-	2,  // 18: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
-	1,  // 19: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	9,  // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
+	12, // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
+	13, // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
+	14, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
+	15, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
+	16, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
+	6,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
+	7,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
+	3,  // 8: tollgate.v1.Config.limits:type_name -> tollgate.v1.Limit
+	5,  // 9: tollgate.v1.Config.limit_store:type_name -> tollgate.v1.LimitStore
+	4,  // 10: tollgate.v1.Config.pace:type_name -> tollgate.v1.Pace
+	1,  // 11: tollgate.v1.Config.cache:type_name -> tollgate.v1.Cache
+	2,  // 12: tollgate.v1.Config.cache_store:type_name -> tollgate.v1.CacheStore
+	17, // 13: tollgate.v1.Cache.ttl:type_name -> google.protobuf.Duration
+	8,  // 14: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
+	10, // 15: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
+	11, // 16: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
+	17, // 17: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
+	17, // 18: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
+	16, // 19: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
+	3,  // 20: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
+	4,  // 21: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
+	1,  // 22: tollgate.v1.Route.cache:type_name -> tollgate.v1.Cache
+	3,  // 23: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_v1_config_proto_init() }
@@ -1471,16 +1726,17 @@ func file_tollgate_v1_config_proto_init() {
 	if File_tollgate_v1_config_proto != nil {
 		return
 	}
-	file_tollgate_v1_config_proto_msgTypes[4].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[1].OneofWrappers = []any{}
 	file_tollgate_v1_config_proto_msgTypes[6].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[12].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[8].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_v1_config_proto_rawDesc), len(file_tollgate_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
