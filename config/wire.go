@@ -3,8 +3,12 @@ package config
 // What Envoy's filters (package xds) and the gate (package extproc) say to each other about a
 // route, beside [Route.ID].
 const (
-	// RouteHeader is the gRPC metadata that tells the gate a request's route: its ID.
+	// RouteHeader is the gRPC metadata that tells the gate a request's route: its ID. It is the header of
+	// a shared call that tells Envoy the same.
 	RouteHeader = "tollgate-route"
+
+	// NowhereHeader marks the answer to a shared call on a route that Envoy does not know.
+	NowhereHeader = "tollgate-nowhere"
 
 	// AddressAttribute is the request attribute that tells the gate the client's address and port.
 	AddressAttribute = "source.address"
@@ -13,10 +17,12 @@ const (
 	MetadataNamespace = "tollgate"
 
 	// VerdictKey is the gate's verdict in that namespace: VerdictPass opens Envoy's lock;
-	// VerdictRefuse marks an answer of the gate's own, whose body Envoy leaves as it is.
+	// VerdictRefuse and VerdictAnswer mark an error and an answer of the gate's own, which Envoy leaves as
+	// they are.
 	VerdictKey    = "verdict"
 	VerdictPass   = "pass"
 	VerdictRefuse = "refuse"
+	VerdictAnswer = "answer"
 
 	// CallKey is the id by which the tap finds what the gate knows of a request, in that namespace.
 	CallKey = "call"
@@ -47,3 +53,13 @@ const (
 // can be read, wherever they are: package openai's APIOf names them. A path with an escape is one of
 // them, too: upstreams undo escapes before they look.
 const AskedPath = `[^?]*(%|/(completions|responses|embeddings|messages|transcriptions|translations)/*(\?|$)).*`
+
+// HopHeaders are what an upstream must not learn of the way before it, nor get from a client: who called
+// whom, credentials for proxies, and what Envoy notes for itself.
+func HopHeaders() []string {
+	return []string{
+		"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip",
+		"proxy-authorization",
+		"x-envoy-internal", "x-envoy-external-address",
+	}
+}

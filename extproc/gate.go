@@ -18,9 +18,11 @@ import (
 
 	"tollgate/config"
 	"tollgate/extproc/auth"
+	"tollgate/extproc/cache"
 	"tollgate/extproc/exchange"
 	"tollgate/extproc/limit"
 	"tollgate/extproc/openai"
+	"tollgate/extproc/share"
 )
 
 // Options is what a gate works with. All functions may be called by many goroutines, and must not block.
@@ -49,6 +51,25 @@ type Options struct {
 
 	// Shadowed hears of each request that a limit which is tried out would have refused. Nil: nobody does.
 	Shadowed func(route *config.Route)
+
+	// Cache is where answers are kept. Nil: nothing is kept, whatever a route says.
+	Cache cache.Store
+
+	// MaxEntry is the largest answer that is kept, in bytes.
+	MaxEntry int
+
+	// Shared makes calls for several requests. Nil: each request has its own.
+	Shared *share.Calls
+
+	// Cached hears of each request that the cache had to do with, and what that spared. Nil: nobody does.
+	Cached func(route *config.Route, result exchange.CacheResult, spared Spared)
+}
+
+// Spared is what an answer from the cache spared.
+type Spared struct {
+	Bytes int64
+	Usage openai.Usage
+	Took  time.Duration // of the upstream
 }
 
 // Gate is the external processor, gate and tap. Its methods may be called by many goroutines.
@@ -79,6 +100,9 @@ func NewGate(options Options) *Gate {
 	}
 	if options.Settled == nil {
 		options.Settled = func(*config.Route, uint64, uint64) {}
+	}
+	if options.Cached == nil {
+		options.Cached = func(*config.Route, exchange.CacheResult, Spared) {}
 	}
 	if options.Limits == nil {
 		options.Limits = limit.NewMemory(limit.MemoryOptions{})
@@ -125,6 +149,8 @@ func (g *Gate) judge(s *stream, first *extprocv3.ProcessingRequest) error {
 		return nil
 	case errors.As(err, &refusal):
 		return s.refuse(refusal)
+	case errors.Is(err, errBroken):
+		return status.Error(codes.Unavailable, "the upstream broke the answer off")
 	case s.clientLeft():
 		return status.FromContextError(s.rpc.Context().Err()).Err()
 	default:
@@ -137,13 +163,17 @@ func (g *Gate) judge(s *stream, first *extprocv3.ProcessingRequest) error {
 type visit struct {
 	*stream
 
+	began    time.Time
 	route    *route
 	request  *exchange.Request
 	path     string // without the query
 	decision auth.Decision
 	asked    *openai.Request // nil: not read
+	caching  *caching        // nil: no cache has to do with it
 	hold     *hold           // nil: nothing was taken
 	forced   bool            // the upstream is asked for usage that the client did not ask for
+
+	admission *admission // nil: nobody listens, or not yet
 }
 
 // admit is the gate: from the request's headers to the verdict.
@@ -157,19 +187,37 @@ func (g *Gate) admit(s *stream, first *extprocv3.ProcessingRequest) error {
 	if !ok {
 		return fmt.Errorf("Envoy names a route that is not known here: %q", id)
 	}
-	v := &visit{stream: s, route: route, request: request}
+	v := &visit{stream: s, began: time.Now(), route: route, request: request}
 	v.path, _, _ = strings.Cut(request.Path, "?")
 	s.body = body{budget: &g.gates, most: maxAsked}
 	defer s.body.free()
 	if err := g.decide(table.config, v); err != nil {
+		v.leave()
 		g.refused(v, err)
 		return err
 	}
-	v.askUsage()
-	if err := s.pass(v.decision, g.follow(v)); err != nil {
+	defer v.leave()
+	return g.serve(v)
+}
+
+// serve answers a request that may pass: from the cache, from a call that others ask for as well, or by
+// letting it go on to the upstream.
+func (g *Gate) serve(v *visit) error {
+	if v.caching != nil && v.caching.hit != nil {
+		return g.replay(v)
+	}
+	if v.caching != nil && v.caching.call != nil {
+		if done, err := g.ride(v); done || err != nil {
+			return err
+		}
+	}
+	if v.caching != nil {
+		g.options.Cached(v.route.Route, v.caching.result, Spared{})
+	}
+	if err := v.pass(v.decision, g.follow(v)); err != nil {
 		return err
 	}
-	s.body.free()
+	v.body.free()
 	return v.respond()
 }
 
@@ -179,11 +227,18 @@ func (g *Gate) decide(c *config.Config, v *visit) (err error) {
 	if v.decision, err = auth.Admit(c, v.route.Route, v.route.keys, v.request); err != nil {
 		return fmt.Errorf("admitting: %w", err)
 	}
+	if v.decision.Client != nil {
+		v.say(config.ClientKey, v.decision.Client.Name)
+	}
 	if err = v.read(); err != nil {
 		return fmt.Errorf("reading the body: %w", err)
 	}
 	if err = auth.AdmitModel(v.decision.Client, v.request, v.asked); err != nil {
 		return fmt.Errorf("admitting the model: %w", err)
+	}
+	v.rewrite()
+	if err = g.lookUp(v); err != nil {
+		return fmt.Errorf("asking the cache: %w", err)
 	}
 	if err = g.take(v); err != nil {
 		return fmt.Errorf("taking from limits: %w", err)
@@ -196,14 +251,25 @@ func (g *Gate) follow(v *visit) string {
 	if !v.route.tapped {
 		return ""
 	}
+	a := g.admitted(v)
+	g.handoff.put(a)
+	return a.call.ID
+}
+
+// admitted is the call of a request that may pass, and who listens to it.
+func (g *Gate) admitted(v *visit) *admission {
+	if v.admission != nil {
+		return v.admission
+	}
 	call := newCall(v)
 	call.Parent = cmp.Or(v.traceParent(), call.Parent)
 	listeners := g.observe(v.route.Route, call)
 	if v.hold.settles() {
 		listeners = append(listeners, v.hold)
 	}
-	g.handoff.put(newAdmission(call, listeners, v.asked))
-	return call.ID
+	v.admission = newAdmission(call, listeners, v.asked)
+	v.admission.keeping = g.keepingOf(v)
+	return v.admission
 }
 
 // observe gathers who listens to a call.
@@ -237,19 +303,25 @@ func (g *Gate) refused(v *visit, err error) {
 func newCall(v *visit) *exchange.Call {
 	call := &exchange.Call{
 		ID:          rand.Text()[:16],
-		Began:       time.Now(),
+		Began:       v.began,
 		Route:       v.route.Prefix,
 		Upstream:    v.route.Upstream.Name,
 		Key:         v.decision.Key,
 		Address:     v.request.Address,
 		Method:      v.request.Method,
-		Path:        "/" + strings.Trim(strings.TrimPrefix(v.path, v.route.Prefix), "/"),
+		Path:        trimmedPath(v.path, v.route.Prefix),
 		ContentType: v.request.Get("content-type"),
 		Parent:      v.request.Get("traceparent"),
 		Shadowed:    v.hold != nil && v.hold.shadowed,
+		Cache:       v.cacheResult(),
 	}
 	if v.decision.Client != nil {
 		call.Client = v.decision.Client.Name
 	}
 	return call
+}
+
+// trimmedPath is a path below a route's prefix.
+func trimmedPath(path, prefix string) string {
+	return "/" + strings.Trim(strings.TrimPrefix(path, prefix), "/")
 }

@@ -35,6 +35,7 @@ type Listener interface {
 type admission struct {
 	call      *exchange.Call
 	listeners []Listener
+	keeping   *keeping // nil: the answer is not for the cache
 }
 
 // newAdmission tells the listeners what was asked, if the gate read it.

@@ -27,6 +27,7 @@ type hold struct {
 	outcome  limit.Outcome
 	reserved tokens.Reservation
 	shadowed bool // a limit that is tried out would have refused
+	rides    bool // another request pays for the answer
 
 	api   openai.API
 	asked *openai.Request // kept where the tokens may have to be counted; else nil
@@ -55,9 +56,8 @@ func (g *Gate) charge(v *visit) error {
 	ask := limit.Ask{Route: v.route.Route, Client: v.decision.Client, Address: v.request.Address, Path: v.path}
 	h := v.hold
 	if v.asked != nil {
-		h.reserved = tokens.Reserve(v.asked)
 		ask.Model = v.asked.Model
-		ask.Tokens = &limit.Tokens{Prompt: h.reserved.Prompt, Answer: h.reserved.Answer, Open: !h.reserved.Named}
+		ask.Tokens = h.tokensOf(v)
 	}
 	h.charges = limit.Charges(&ask)
 	if len(h.charges) == 0 {
@@ -75,6 +75,22 @@ func (g *Gate) charge(v *visit) error {
 	}
 	h.keep(v)
 	return nil
+}
+
+// tokensOf is what a request may take at most. What the upstream is not asked for costs none, unless the
+// route says so; nil: there is nothing to settle either.
+func (h *hold) tokensOf(v *visit) *limit.Tokens {
+	if k := v.caching; k != nil && !v.route.Cache.ChargeTokens {
+		if k.hit != nil {
+			return nil
+		}
+		if k.call != nil && !k.leads {
+			h.rides = true
+			return &limit.Tokens{} // it may yet have to ask by itself, and then settles
+		}
+	}
+	h.reserved = tokens.Reserve(v.asked)
+	return &limit.Tokens{Prompt: h.reserved.Prompt, Answer: h.reserved.Answer, Open: !h.reserved.Named}
 }
 
 // tell notes what is left of the limits, for the answer's headers, the logs and metrics.
@@ -156,6 +172,8 @@ func (h *hold) Done(answer *openai.Answer, end exchange.End) {
 func (h *hold) used(answer *openai.Answer, end exchange.End) uint64 {
 	streams := h.asked != nil || end.Events > 0
 	switch {
+	case h.rides:
+		return 0
 	case answer != nil && answer.Usage != nil:
 		return total(*answer.Usage)
 	case end.Status >= 400:

@@ -16,6 +16,7 @@ import (
 type response struct {
 	*stream
 
+	send     func(piece []byte, last bool) error
 	splitter flow.Splitter
 	pacer    *flow.Pacer       // nil: as fast as it comes
 	filter   *flow.UsageFilter // nil: nothing is taken out
@@ -23,22 +24,34 @@ type response struct {
 	ready    []byte            // what may go, and has not been sent
 }
 
-// askUsage asks the upstream for the usage of a stream whose client does not ask for it.
-func (v *visit) askUsage() {
-	if !v.route.ExactUsage || !v.responds || v.asked == nil || v.asked.API != openai.Chat && v.asked.API != openai.Completions {
+// rewrite changes the body that the upstream gets: it is asked for a stream's usage where the client does
+// not ask but the route wants it exact, and does not get what is meant for Tollgate.
+func (v *visit) rewrite() {
+	if v.asked == nil || len(v.body.bytes) == 0 {
 		return
 	}
-	changed, ok := flow.AskUsage(v.body.bytes)
-	if !ok {
-		return
+	before := len(v.body.bytes)
+	if v.route.ExactUsage && v.responds && (v.asked.API == openai.Chat || v.asked.API == openai.Completions) {
+		changed, ok := flow.AskUsage(v.body.bytes)
+		if ok {
+			v.forced = true
+			v.body.replace(changed)
+			v.set("accept-encoding", "identity") // or it could not be taken out again
+		}
 	}
-	v.forced = true
-	v.body.replace(changed)
-	set := &v.decision.Changes.Set
-	*set = append(*set, exchange.Header{Name: "accept-encoding", Value: "identity"}) // or it could not be taken out again
-	if v.request.Get("content-length") != "" {
-		*set = append(*set, exchange.Header{Name: "content-length", Value: strconv.Itoa(len(changed))})
+	if _, ours := v.asked.Fields["caching"]; ours && v.asked.API != openai.Other {
+		if changed, ok := flow.DropMember(v.body.bytes, "caching"); ok {
+			v.body.replace(changed)
+		}
 	}
+	if len(v.body.bytes) != before && v.request.Get("content-length") != "" {
+		v.set("content-length", strconv.Itoa(len(v.body.bytes)))
+	}
+}
+
+// set sets a header of the request that the upstream gets.
+func (v *visit) set(name, value string) {
+	v.decision.Changes.Set = append(v.decision.Changes.Set, exchange.Header{Name: name, Value: value})
 }
 
 // respond lets the answer by: a stream of events at its route's pace, and without what only Tollgate
@@ -47,10 +60,7 @@ func (v *visit) respond() error {
 	if !v.responds {
 		return nil
 	}
-	r := &response{stream: v.stream, pacer: flow.NewPacer(v.route.PaceOf(v.path))}
-	if v.forced {
-		r.filter = &flow.UsageFilter{}
-	}
+	r := v.newResponse(v.letBody)
 	for last := false; !last; {
 		message, err := v.rpc.Recv()
 		if err != nil {
@@ -61,6 +71,14 @@ func (v *visit) respond() error {
 		}
 	}
 	return nil
+}
+
+func (v *visit) newResponse(send func(piece []byte, last bool) error) *response {
+	r := &response{stream: v.stream, send: send, pacer: flow.NewPacer(v.route.PaceOf(v.path))}
+	if v.forced {
+		r.filter = &flow.UsageFilter{}
+	}
+	return r
 }
 
 // let lets one message by, and tells whether it was the answer's last.
@@ -82,17 +100,21 @@ func (r *response) let(message *extprocv3.ProcessingRequest) (last bool, err err
 }
 
 func (r *response) begin(headers headerList) error {
-	r.shaped = (r.pacer != nil || r.filter != nil) && headers.get("content-encoding") == "" &&
-		strings.HasPrefix(headers.get("content-type"), "text/event-stream")
+	r.shape(headers.get("content-type"), headers.get("content-encoding"))
 	if r.shaped && r.filter != nil {
 		return r.letHeaders("content-length")
 	}
 	return r.letHeaders()
 }
 
+// shape tells whether there is something to do.
+func (r *response) shape(contentType, encoding string) {
+	r.shaped = (r.pacer != nil || r.filter != nil) && encoding == "" && strings.HasPrefix(contentType, "text/event-stream")
+}
+
 func (r *response) chunk(bytes []byte, last bool) error {
 	if !r.shaped {
-		return r.letBody(bytes, last)
+		return r.send(bytes, last)
 	}
 	if err := r.splitter.Feed(bytes, r.piece); err != nil {
 		return err //nolint:wrapcheck // it is piece's
@@ -138,7 +160,7 @@ func (r *response) flush(last bool) error {
 	if len(r.ready) == 0 && !last {
 		return nil
 	}
-	err := r.letBody(r.ready, last)
+	err := r.send(r.ready, last)
 	r.ready = r.ready[:0] // sending has copied it
 	return err
 }

@@ -101,9 +101,6 @@ func (s *stream) pass(decision auth.Decision, call string) error {
 	if call != "" {
 		s.say(config.CallKey, call)
 	}
-	if decision.Client != nil {
-		s.say(config.ClientKey, decision.Client.Name)
-	}
 	changes := decision.Changes
 	if err := s.verdict(&extprocv3.ProcessingResponse{
 		Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: &extprocv3.HeadersResponse{
@@ -125,6 +122,38 @@ func (s *stream) refuse(r *exchange.Refusal) error {
 			Headers: mutation(headers, nil),
 			Body:    errorBody(r),
 			Details: "tollgate_" + r.Code,
+		}},
+	})
+}
+
+// answer begins an answer of the gate's own, in the place of an upstream's. Other than refuse it keeps the
+// answer's content-type, and its body can come in pieces.
+func (s *stream) answer(status int, headers []exchange.Header) error {
+	head := &corev3.HeaderMap{Headers: []*corev3.HeaderValue{{Key: ":status", RawValue: []byte(strconv.Itoa(status))}}}
+	for _, h := range headers {
+		head.Headers = append(head.Headers, &corev3.HeaderValue{Key: h.Name, RawValue: []byte(h.Value)})
+	}
+	s.say(config.VerdictKey, config.VerdictAnswer)
+	return s.verdict(&extprocv3.ProcessingResponse{
+		Response: &extprocv3.ProcessingResponse_StreamedImmediateResponse{StreamedImmediateResponse: &extprocv3.StreamedImmediateResponse{
+			Response: &extprocv3.StreamedImmediateResponse_HeadersResponse{HeadersResponse: &extprocv3.HttpHeaders{Headers: head}},
+		}},
+	})
+}
+
+// answerBody sends a piece of that answer's body.
+func (s *stream) answerBody(piece []byte, last bool) error {
+	for len(piece) > maxPiece {
+		if err := s.answerBody(piece[:maxPiece], false); err != nil {
+			return err
+		}
+		piece = piece[maxPiece:]
+	}
+	return s.send(&extprocv3.ProcessingResponse{
+		Response: &extprocv3.ProcessingResponse_StreamedImmediateResponse{StreamedImmediateResponse: &extprocv3.StreamedImmediateResponse{
+			Response: &extprocv3.StreamedImmediateResponse_BodyResponse{
+				BodyResponse: &extprocv3.StreamedBodyResponse{Body: piece, EndOfStream: last},
+			},
 		}},
 	})
 }

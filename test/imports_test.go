@@ -47,13 +47,17 @@ func rooms() map[string]room {
 			"tollgate/config", "tollgate/extproc/exchange", "tollgate/extproc/openai",
 			"tollgate/extproc/auth", "tollgate/extproc/limit", "tollgate/extproc/cache",
 			"tollgate/extproc/chatlog", "tollgate/extproc/usage", "tollgate/extproc/flow", "tollgate/extproc/tokens",
+			"tollgate/extproc/share",
 		}},
 		"tollgate/extproc/exchange":       {plain: true},
 		"tollgate/extproc/openai":         {},
 		"tollgate/extproc/openai/convert": {mayImport: []string{"tollgate/extproc/openai"}},
 		"tollgate/extproc/auth":           policy,
 		"tollgate/extproc/limit":          policy,
-		"tollgate/extproc/cache":          policy,
+		"tollgate/extproc/cache": {mayImport: []string{
+			"tollgate/config", "tollgate/extproc/exchange", "tollgate/extproc/openai", "tollgate/extproc/openai/convert",
+		}},
+		"tollgate/extproc/share": {mayImport: []string{"tollgate/config"}},
 		"tollgate/extproc/chatlog": {mayImport: []string{
 			"tollgate/config", "tollgate/extproc/exchange", "tollgate/extproc/openai", "tollgate/extproc/chatlog/pyliteral",
 		}},

@@ -48,10 +48,14 @@ func httpFilters(l *config.Listener) []*hcmv3.HttpFilter {
 		// Opens only by the gate's word: a gate that ends without a verdict is no gate passed.
 		httpFilter(lockFilter, lock()),
 		// Shows request and answer to who counts and records them, as copies. Fails open.
-		httpFilter(tapFilter, tap()),
-		// Sends the request to the upstream.
-		httpFilter("envoy.filters.http.router", &routerv3.Router{SuppressEnvoyHeaders: true}),
+		httpFilter(tapFilter, whereTapped(tapFilter, tap())),
+		router(),
 	)
+}
+
+// router sends the request to the upstream.
+func router() *hcmv3.HttpFilter {
+	return httpFilter("envoy.filters.http.router", &routerv3.Router{SuppressEnvoyHeaders: true})
 }
 
 func httpFilter(name string, settings proto.Message) *hcmv3.HttpFilter {

@@ -66,7 +66,7 @@ func build(t *testing.T, archive *txtar.Archive) *xds.Resources {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resources, err := xds.Build(c, string(authorities))
+	resources, err := xds.Build(c, string(authorities), "/run/tollgate/shared.sock")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,8 @@ import (
 	"tollgate/config"
 )
 
+const managerFilter = "envoy.filters.network.http_connection_manager"
+
 // listener is the port that clients connect to.
 func listener(l *config.Listener, certificate string, tracing *hcmv3.HttpConnectionManager_Tracing) *listenerv3.Listener {
 	manager := connectionManager(l)
@@ -27,7 +29,7 @@ func listener(l *config.Listener, certificate string, tracing *hcmv3.HttpConnect
 	}
 	chain := &listenerv3.FilterChain{
 		Filters: []*listenerv3.Filter{{
-			Name:       "envoy.filters.network.http_connection_manager",
+			Name:       managerFilter,
 			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: anyOf(manager)},
 		}},
 	}
@@ -51,13 +53,10 @@ func listener(l *config.Listener, certificate string, tracing *hcmv3.HttpConnect
 // where streams of hours and uploads of any size must pass.
 func connectionManager(l *config.Listener) *hcmv3.HttpConnectionManager {
 	return &hcmv3.HttpConnectionManager{
-		StatPrefix: ListenerName,
-		CodecType:  hcmv3.HttpConnectionManager_AUTO,
-		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
-			RouteConfigName: RouteName,
-			ConfigSource:    byADS(),
-		}},
-		HttpFilters: httpFilters(l),
+		StatPrefix:     ListenerName,
+		CodecType:      hcmv3.HttpConnectionManager_AUTO,
+		RouteSpecifier: routesByADS(RouteName),
+		HttpFilters:    httpFilters(l),
 		HttpProtocolOptions: &corev3.Http1ProtocolOptions{
 			EnableTrailers:        true,
 			AcceptHttp_10:         true,
@@ -98,6 +97,10 @@ func connectionManager(l *config.Listener) *hcmv3.HttpConnectionManager {
 		LocalReplyConfig:           localReplies(),
 		AccessLog:                  accessLog(l.AccessLog),
 	}
+}
+
+func routesByADS(name string) *hcmv3.HttpConnectionManager_Rds {
+	return &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: name, ConfigSource: byADS()}}
 }
 
 // noRequestID samples spans without x-request-id, which is the client's and the upstream's here.

@@ -12,11 +12,14 @@ import (
 )
 
 const (
-	// ListenerName is the only listener.
+	// ListenerName is the listener for clients.
 	ListenerName = "clients"
 
-	// RouteName is the only route configuration.
+	// RouteName is its route configuration.
 	RouteName = "routes"
+
+	// SharedName is the listener for calls that several requests share, and its route configuration.
+	SharedName = "shared"
 
 	// GateCluster is the cluster of the bootstrap that leads to `tollgate serve`.
 	GateCluster = "tollgate"

@@ -2,6 +2,7 @@ package xds
 
 import (
 	"fmt"
+	"slices"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
@@ -22,8 +23,9 @@ type Resources struct {
 }
 
 // Build makes Envoy's configuration. systemCA is the PEM bundle for upstreams that name no
-// authorities of their own (see [SystemCA]); it may be empty where no upstream needs it.
-func Build(c *config.Config, systemCA string) (*Resources, error) {
+// authorities of their own (see [SystemCA]); it may be empty where no upstream needs it. shared is the
+// path of a Unix socket, on Envoy's machine, for calls that several requests share; empty: there are none.
+func Build(c *config.Config, systemCA, shared string) (*Resources, error) {
 	r := &Resources{}
 	clusters := map[*config.Upstream]upstreamClusters{}
 	for _, u := range c.Upstreams {
@@ -40,6 +42,10 @@ func Build(c *config.Config, systemCA string) (*Resources, error) {
 	}
 	r.Listeners = append(r.Listeners, listener(&c.Listener, certificate, tracing))
 	r.Routes = append(r.Routes, routeConfiguration(c, clusters))
+	if shared != "" && slices.ContainsFunc(c.Routes, sharesCalls) {
+		r.Listeners = append(r.Listeners, sharedListener(&c.Listener, shared))
+		r.Routes = append(r.Routes, sharedRoutes(c, clusters))
+	}
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("building Envoy's configuration: %w", err)
 	}

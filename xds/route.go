@@ -37,18 +37,8 @@ func routeConfiguration(c *config.Config, clusters map[*config.Upstream]upstream
 		VirtualHosts:     []*routev3.VirtualHost{host},
 		ValidateClusters: wrapperspb.Bool(true), // a route to nowhere is a NACK, not a 503
 
-		RequestHeadersToRemove:          hopHeaders(),
+		RequestHeadersToRemove:          config.HopHeaders(),
 		MostSpecificHeaderMutationsWins: true, // clientAddress adds what this takes away
-	}
-}
-
-// hopHeaders are what an upstream must not learn of the way before it, nor get from a client: who
-// called whom, credentials for proxies, and what Envoy notes for itself.
-func hopHeaders() []string {
-	return []string{
-		"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip",
-		"proxy-authorization",
-		"x-envoy-internal", "x-envoy-external-address",
 	}
 }
 

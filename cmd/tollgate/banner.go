@@ -66,7 +66,38 @@ func (b box) route(c *config.Config, r *config.Route) {
 	b.rules(r.ForAll)
 	b.rules(r.IP)
 	b.limits(c, r)
+	b.cache(c, r)
 	b.end()
+}
+
+// cache shows whose answers are kept, how long and where.
+func (b box) cache(c *config.Config, r *config.Route) {
+	if r.Cache == nil {
+		return
+	}
+	text := "for all clients"
+	if r.Cache.PerClient {
+		text = "for each client"
+	}
+	text += ", " + r.Cache.TTL.String()
+	if len(r.Cache.APIs) > 0 {
+		text += ", " + strings.Join(r.Cache.APIs, " ")
+	}
+	if r.Cache.OptIn {
+		text += `, where "caching": true`
+	}
+	if r.Cache.Shadow {
+		text += ", tried out"
+	}
+	b.row("cache", text, accent)
+	switch {
+	case c.CacheStore.Dir != "":
+		b.row("kept in", c.CacheStore.Dir, accent)
+	case c.CacheStore.Redis.Reveal() != "":
+		b.row("kept in", "redis", accent)
+	default:
+		b.row("kept in", "memory", accent)
+	}
 }
 
 // limits shows how many requests and tokens may pass, and where they are counted.

@@ -40,6 +40,9 @@ func (l *callLine) Done(answer *openai.Answer, end exchange.End) {
 	if l.call.Shadowed {
 		fields = append(fields, zap.String("shadow", "refuse"))
 	}
+	if l.call.Cache != "" {
+		fields = append(fields, zap.String("cache", string(l.call.Cache)))
+	}
 	if end.Code != "" {
 		fields = append(fields, zap.String("code", end.Code))
 	}

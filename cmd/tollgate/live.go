@@ -29,6 +29,7 @@ type live struct {
 	gate    *extproc.Gate
 	control *xds.Server
 	metrics *usage.Metrics
+	shared  string // see sharedSocket
 
 	mu      sync.Mutex
 	current *config.Config
@@ -36,7 +37,7 @@ type live struct {
 
 // apply brings a configuration into force.
 func (l *live) apply(ctx context.Context, next *config.Config) error {
-	resources, err := build(next)
+	resources, err := build(next, l.shared)
 	if err != nil {
 		return err
 	}
@@ -56,7 +57,7 @@ func (l *live) apply(ctx context.Context, next *config.Config) error {
 }
 
 // build makes Envoy's configuration.
-func build(c *config.Config) (*xds.Resources, error) {
+func build(c *config.Config, shared string) (*xds.Resources, error) {
 	var authorities string
 	for _, u := range c.Upstreams {
 		if u.TLS && u.CA == "" {
@@ -68,7 +69,7 @@ func build(c *config.Config) (*xds.Resources, error) {
 			break
 		}
 	}
-	return xds.Build(c, authorities) //nolint:wrapcheck // it says what was being done
+	return xds.Build(c, authorities, shared) //nolint:wrapcheck // it says what was being done
 }
 
 // follow applies every change of the files and every SIGHUP until ctx ends.

@@ -94,11 +94,10 @@ func addressOf(c *config.Config) func(string) (string, int) {
 	}
 }
 
-// gate is a gate that they look at.
-func (o *observers) gate(log *zap.Logger, limits limit.Store) *extproc.Gate {
+// options are those of a gate that they look at.
+func (o *observers) options(log *zap.Logger) extproc.Options {
 	options := extproc.Options{
-		Log:    log,
-		Limits: limits,
+		Log: log,
 		Refused: func(route *config.Route, code string) {
 			if !route.Metered { // else its meter counts it
 				o.metrics.Refused(route.Prefix, code)
@@ -113,7 +112,10 @@ func (o *observers) gate(log *zap.Logger, limits limit.Store) *extproc.Gate {
 			o.metrics.Settled(route.Prefix, reserved, used)
 		},
 		Shadowed: func(route *config.Route) { o.metrics.Shadowed(route.Prefix) },
-		Skipped:  func(what string) { o.metrics.Skipped(what, 1) },
+		Cached: func(route *config.Route, result exchange.CacheResult, spared extproc.Spared) {
+			o.metrics.Cached(route.Prefix, result, spared.Bytes, spared.Usage, spared.Took)
+		},
+		Skipped: func(what string) { o.metrics.Skipped(what, 1) },
 		Observe: []func(*config.Route, *exchange.Call) extproc.Listener{
 			func(route *config.Route, call *exchange.Call) extproc.Listener {
 				if !route.Metered {
@@ -147,7 +149,7 @@ func (o *observers) gate(log *zap.Logger, limits limit.Store) *extproc.Gate {
 			return &callLine{log: o.calls, call: call}
 		})
 	}
-	return extproc.NewGate(options)
+	return options
 }
 
 // handler answers /metrics.

@@ -20,6 +20,8 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 
+	"tollgate/extproc"
+	"tollgate/extproc/share"
 	"tollgate/xds"
 )
 
@@ -72,8 +74,19 @@ func serve(ctx context.Context, log *zap.Logger, from *source, listen string, lo
 	if err != nil {
 		return err
 	}
-	gate, control := watching.gate(log.Named("gate"), limits), xds.NewServer(log.Named("xds"))
-	live := &live{log: log, source: from, gate: gate, control: control, metrics: watching.metrics}
+	answers, err := newCache(ctx, log.Named("cache"), c.CacheStore)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answers.Close() }()
+	options := watching.options(log.Named("gate"))
+	options.Limits, options.Cache, options.MaxEntry = limits, answers, c.CacheStore.MaxEntryBytes
+	socket := sharedSocket(listen)
+	if socket != "" {
+		options.Shared = share.New(socket)
+	}
+	gate, control := extproc.NewGate(options), xds.NewServer(log.Named("xds"))
+	live := &live{log: log, source: from, gate: gate, control: control, metrics: watching.metrics, shared: socket}
 	if err := live.apply(ctx, c); err != nil {
 		return err
 	}
@@ -100,7 +113,9 @@ func serve(ctx context.Context, log *zap.Logger, from *source, listen string, lo
 	group, ctx := errgroup.WithContext(ctx)
 	calls, noMoreCalls := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return server.Serve(listener) })
-	group.Go(func() error { return serveAdmin(ctx, admin, live.ready(localEnvoy), watching.handler(control)) })
+	group.Go(func() error {
+		return serveAdmin(ctx, admin, live.ready(localEnvoy), watching.handler(control), cacheHandler(answers))
+	})
 	group.Go(func() error { return live.follow(ctx) })
 	group.Go(func() error { gate.Run(calls); return nil })
 	group.Go(func() error {
@@ -113,6 +128,18 @@ func serve(ctx context.Context, log *zap.Logger, from *source, listen string, lo
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
 	return errors.Join(err, watching.close(closing))
+}
+
+// sharedSocket is where Envoy takes the calls that several requests share: beside the socket on which it
+// reaches Tollgate. Empty where they share no file system.
+func sharedSocket(listen string) string {
+	const longest = 100 // the kernel's is 107
+	path, isUnix := strings.CutPrefix(listen, "unix://")
+	path = strings.TrimSuffix(path, ".sock") + "-shared.sock"
+	if !isUnix || len(path) > longest {
+		return ""
+	}
+	return path
 }
 
 // local tells whether an address can be reached from this machine only.
@@ -175,11 +202,12 @@ func listenOn(ctx context.Context, address string) (net.Listener, error) {
 }
 
 // serveAdmin answers operators until ctx ends.
-func serveAdmin(ctx context.Context, listener net.Listener, ready http.HandlerFunc, metrics http.Handler) error {
+func serveAdmin(ctx context.Context, listener net.Listener, ready http.HandlerFunc, metrics, answers http.Handler) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", ready)
 	mux.Handle("GET /metrics", metrics)
+	mux.Handle("/cache", answers)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()

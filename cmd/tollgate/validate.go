@@ -20,7 +20,7 @@ func validateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := build(c); err != nil {
+			if _, err := build(c, ""); err != nil {
 				return err
 			}
 			for _, warning := range c.Warnings {

@@ -23,6 +23,7 @@ type Entry struct {
 	Stored      time.Time
 	Expires     time.Time
 	Stream      bool   // its body is a stream of server-sent events
+	ToldUsage   bool   // the stream's request asked for its usage (stream_options.include_usage)
 	ContentType string // of the answer
 	Body        []byte // as the upstream sent it, decoded
 	Model       string // that answered, as it names itself

@@ -114,6 +114,9 @@ func (r *Record) Done(answer *openai.Answer, end exchange.End) {
 	if end.Cause != exchange.Whole {
 		l.keep("cause", string(end.Cause))
 	}
+	if r.call.Cache.Spared() || r.call.Cache == exchange.CacheWouldHit {
+		l.keep("cache", string(r.call.Cache))
+	}
 	if end.Status != 200 {
 		l.keep("status", end.Status)
 	}

@@ -18,8 +18,24 @@ type Call struct {
 	Path        string // below the route's prefix, without the query: /v1/chat/completions
 	ContentType string // of the request's body
 	Shadowed    bool   // a limit that is tried out would have refused it
+	Cache       CacheResult
 	Parent      string // Envoy's or the client's traceparent (W3C Trace Context); empty: none
 }
+
+// CacheResult is what the cache did with a request; empty: it had nothing to do with it.
+type CacheResult string
+
+// The results.
+const (
+	CacheHit       CacheResult = "hit"       // answered from what was kept
+	CacheMiss      CacheResult = "miss"      // nothing was kept
+	CacheCollapsed CacheResult = "collapsed" // answered by a call that was under way
+	CacheBypass    CacheResult = "bypass"    // the client, or the route's rules, did not want it
+	CacheWouldHit  CacheResult = "would_hit" // the cache is tried out: a hit, had it been in force
+)
+
+// Spared tells whether the upstream was not asked.
+func (r CacheResult) Spared() bool { return r == CacheHit || r == CacheCollapsed }
 
 // Cause says how an answer ended.
 type Cause string

@@ -35,6 +35,11 @@ func ParseRequest(api API, contentType string, body []byte) (*Request, error) {
 	return r, nil
 }
 
+// IncludesUsage tells whether the request asks for a stream's usage (stream_options.include_usage).
+func (r *Request) IncludesUsage() bool {
+	return r.Stream && gjson.GetBytes(r.Fields["stream_options"], "include_usage").Bool()
+}
+
 // IsTrue tells whether a member's JSON is true, or a string that upstreams take for it.
 func IsTrue(raw string) bool {
 	switch raw {

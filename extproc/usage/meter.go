@@ -42,6 +42,9 @@ func (t *Meter) Done(answer *openai.Answer, end exchange.End) {
 	}
 	s := t.metrics.series(t.labels(answer, end))
 	s.requests[statusClass(end.Status)]().Inc()
+	if t.call.Cache.Spared() {
+		return // no tokens were paid for, and the times tell of no upstream
+	}
 	if answer != nil && answer.Usage != nil {
 		s.spent(answer.Usage)
 	}

@@ -18,6 +18,7 @@ import (
 type Metrics struct {
 	registry  *prometheus.Registry
 	calls     callMetrics
+	cache     cacheMetrics
 	process   processMetrics
 	headrooms *headrooms
 	now       func() time.Time
@@ -35,6 +36,7 @@ func NewMetrics(version string) *Metrics {
 	m := &Metrics{
 		registry:   prometheus.NewRegistry(),
 		calls:      newCallMetrics(),
+		cache:      newCacheMetrics(),
 		process:    newProcessMetrics(version),
 		headrooms:  newHeadrooms(time.Now),
 		now:        time.Now,
@@ -47,6 +49,7 @@ func NewMetrics(version string) *Metrics {
 		routes:     map[string]*routeSeries{},
 	}
 	m.registry.MustRegister(m.calls.collectors()...)
+	m.registry.MustRegister(m.cache.collectors()...)
 	m.registry.MustRegister(m.process.collectors()...)
 	m.registry.MustRegister(
 		m.headrooms,

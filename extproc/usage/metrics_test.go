@@ -246,6 +246,7 @@ func everything(t *testing.T, m *Metrics) {
 	hear(m.Begin(aCall()), aRequest(t), anAnswer(), anEnd())
 	m.Refused("/", "invalid_api_key")
 	m.Shadowed("/")
+	m.Cached("/", exchange.CacheHit, 100, openai.Usage{Prompt: 1, Completion: 2}, time.Second)
 	m.Settled("/", 100, 50)
 	m.Headroom("/", "alice", "requests", 60, 59, time.Minute)
 	m.Skipped("event", 1)

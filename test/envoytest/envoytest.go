@@ -48,7 +48,7 @@ func Start(tb testing.TB, processor extprocv3.ExternalProcessorServer, yaml stri
 	if gate, ok := processor.(configurable); ok {
 		gate.Configure(c)
 	}
-	resources, err := xds.Build(c, "")
+	resources, err := xds.Build(c, "", "")
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,0 +1,72 @@
+// Package share makes one call of an upstream for all requests that ask the same while it is under way.
+//
+// No client owns the call: whoever leaves, it goes on while somebody follows it. It reaches the upstream
+// through a listener of Envoy's on a Unix socket, so that all that Envoy does for an upstream (its TLS,
+// its proxy, retries, balance) holds for these calls, too.
+package share
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// idleWithin ends idle connections before Envoy does.
+const idleWithin = 30 * time.Second
+
+// Calls are those that are under way. Safe for use by many goroutines.
+type Calls struct {
+	transport *http.Transport
+	mu        sync.Mutex
+	calls     map[string]*Call
+	held      int64 // bytes of all answers
+}
+
+// New returns calls that reach upstreams by a Unix socket.
+func New(socket string) *Calls {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	return &Calls{
+		calls: map[string]*Call{},
+		transport: &http.Transport{
+			DialContext:         dial,
+			DisableCompression:  true, // the answer is passed on as it is
+			MaxIdleConns:        1000,
+			MaxIdleConnsPerHost: 1000,
+			IdleConnTimeout:     idleWithin,
+			WriteBufferSize:     16 << 10,
+			ReadBufferSize:      16 << 10,
+		},
+	}
+}
+
+// Join returns the call with a key, and whether the one who joins leads it: the leader must call Start
+// or Fail. Everyone who joins must Leave.
+func (c *Calls) Join(key string) (call *Call, leads bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if call, ok := c.calls[key]; ok {
+		call.followers++
+		return call, false
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	call = &Call{
+		calls: c, key: key, followers: 1, ctx: ctx, cancel: cancel,
+		changed: make(chan struct{}), over: make(chan struct{}),
+	}
+	c.calls[key] = call
+	return call, true
+}
+
+// InFlight is how many calls are under way.
+func (c *Calls) InFlight() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.calls)
+}
+
+// Close ends idle connections.
+func (c *Calls) Close() { c.transport.CloseIdleConnections() }
