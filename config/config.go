@@ -131,6 +131,9 @@ type Route struct {
 	// Cache is how answers are kept and given again; nil: they are not.
 	Cache *Cache
 
+	// Retry is how requests are tried again.
+	Retry Retry
+
 	// Guests are what the rules of the clients who can call the route need.
 	Guests Guests
 

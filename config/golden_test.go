@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -158,6 +159,10 @@ func dump(c *Config) string {
 		}
 		for _, p := range r.Pace {
 			line("  pace %s path=%q", rate.Format(p.Rates), p.Path)
+		}
+		if t := r.Retry; !reflect.DeepEqual(t, (&resolver{}).retry(nil)) {
+			line("  retry attempts=%d statuses=%v rate_limited=%t first_byte_timeout=%s idle_timeout=%s",
+				t.Attempts, t.Statuses, t.RateLimited, t.FirstByteTimeout, t.IdleTimeout)
 		}
 		if k := r.Cache; k != nil {
 			line("  cache ttl=%s per_client=%t apis=%v max_temperature=%g opt_in=%t collapse=%t charge_tokens=%t shadow=%t",

@@ -206,6 +206,10 @@ func (r *resolver) routes() {
 		if m.GetCache() == nil {
 			route.Cache = r.cache(r.message.GetCache())
 		}
+		route.Retry = r.retry(m.GetRetry())
+		if m.GetRetry() == nil {
+			route.Retry = r.retry(r.message.GetRetry())
+		}
 		if route.Cache != nil && route.ForwardClientAddress {
 			route.Cache.Collapse = false // a call for several has no one client
 		}

@@ -24,6 +24,11 @@ const (
 	VerdictRefuse = "refuse"
 	VerdictAnswer = "answer"
 
+	// OnceKey tells Envoy to choose the route's variant without retries, in that namespace: "1", for a
+	// request with trailers whose body went by way of the gate. Envoy would send such a body twice, in one
+	// attempt (envoyproxy/envoy#45470).
+	OnceKey = "once"
+
 	// CallKey is the id by which the tap finds what the gate knows of a request, in that namespace.
 	CallKey = "call"
 

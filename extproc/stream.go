@@ -29,7 +29,11 @@ type stream struct {
 	body     body
 	trailers bool // it ends with trailers
 	responds bool // the answer comes, too, on its way to the client
+	reroute  bool // Envoy is to choose the route anew, by what was said
 }
+
+// nothing is a header that no request has. Envoy chooses a route anew only where a header is changed.
+const nothing = "x-tollgate-nothing"
 
 // say adds to the request's metadata, which travels with the verdict.
 func (s *stream) say(key, value string) {
@@ -101,10 +105,20 @@ func (s *stream) pass(decision auth.Decision, call string) error {
 	if call != "" {
 		s.say(config.CallKey, call)
 	}
+	if s.trailers {
+		s.say(config.OnceKey, "1")
+		s.reroute = true
+	}
 	changes := decision.Changes
+	if s.reroute {
+		changes.Remove = append(changes.Remove, nothing)
+	}
 	if err := s.verdict(&extprocv3.ProcessingResponse{
 		Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: &extprocv3.HeadersResponse{
-			Response: &extprocv3.CommonResponse{HeaderMutation: mutation(changes.Set, changes.Remove)},
+			Response: &extprocv3.CommonResponse{
+				HeaderMutation:  mutation(changes.Set, changes.Remove),
+				ClearRouteCache: s.reroute,
+			},
 		}},
 	}); err != nil {
 		return err

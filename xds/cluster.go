@@ -51,6 +51,7 @@ func cluster(u *config.Upstream, authorities string, speak protocol) *clusterv3.
 			MaxConnections:     wrapperspb.UInt32(unlimited),
 			MaxPendingRequests: wrapperspb.UInt32(unlimited),
 			MaxRequests:        wrapperspb.UInt32(unlimited),
+			RetryBudget:        retryBudget(),
 		}}},
 		UpstreamConnectionOptions: &clusterv3.UpstreamConnectionOptions{
 			// Streams that are silent for minutes must not be forgotten by a NAT on the way.

@@ -23,7 +23,7 @@ func localReplies() *hcmv3.LocalReplyConfig {
 			}}),
 			asIs(statusFilter(accesslogv3.ComparisonFilter_LE, 399)),
 			flagged("the upstream cannot be reached", "upstream_unreachable", 503, "UF", "UH", "NC", "DF"),
-			flagged("the upstream broke the connection before it answered", "upstream_reset", 503, "UC", "UR", "LR", "URX", "UPE"),
+			flagged("the upstream broke the connection before it answered", "upstream_reset", 503, "UC", "UR", "LR", "UPE"),
 			flagged("there was no answer in time", "timeout", 504, "UT", "SI", "DT"),
 			flagged("this gateway is overloaded; try again", "overloaded", 503, "OM", "UO"),
 			reply(403, "the gate ended without a verdict, so the request was refused", "server_error", "gate_without_verdict"),
@@ -31,6 +31,7 @@ func localReplies() *hcmv3.LocalReplyConfig {
 			reply(413, "the request is larger than this gateway takes", "invalid_request_error", "request_too_large"),
 			reply(429, "too many requests for this gateway", "rate_limit_error", "rate_limit_exceeded"),
 			reply(431, "the request's headers are larger than this gateway takes", "invalid_request_error", "headers_too_large"),
+			withStatus(503, reply(507, "the upstream failed, and the request is too large to be sent again", "server_error", "upstream_unreachable")),
 			retryable(reply(503, "the gate cannot be asked now, so the request was refused; try again", "server_error", "gate_unavailable")),
 			retryable(reply(504, "the gate did not answer in time, so the request was refused; try again", "server_error", "gate_timeout")),
 		},
@@ -55,6 +56,12 @@ func reply(status uint32, message, kind, code string) *hcmv3.ResponseMapper {
 		Filter:             statusFilter(accesslogv3.ComparisonFilter_EQ, status),
 		BodyFormatOverride: errorFormat(message, kind, code),
 	}
+}
+
+// withStatus puts another status into an answer.
+func withStatus(status uint32, m *hcmv3.ResponseMapper) *hcmv3.ResponseMapper {
+	m.StatusCode = wrapperspb.UInt32(status)
+	return m
 }
 
 // retryable tells clients when to come back, in seconds.

@@ -79,8 +79,8 @@ func gate() *extprocv3.ExternalProcessor {
 		MetadataOptions: &extprocv3.MetadataOptions{
 			ReceivingNamespaces: &extprocv3.MetadataOptions_MetadataNamespaces{Untyped: []string{config.MetadataNamespace}},
 		},
-		// The gate never changes what a route is chosen by.
-		RouteCacheAction: extprocv3.ExternalProcessor_RETAIN,
+		// Envoy chooses the route anew where the gate asks for it: see variant.
+		RouteCacheAction: extprocv3.ExternalProcessor_DEFAULT,
 	}
 }
 
@@ -161,11 +161,14 @@ func lock() *rbacv3.RBAC {
 	}}
 }
 
-// verdict matches what the gate said.
-func verdict(value string) *matcherv3.MetadataMatcher {
+// verdict matches the gate's verdict.
+func verdict(value string) *matcherv3.MetadataMatcher { return isSaid(config.VerdictKey, value) }
+
+// isSaid matches what the gate said.
+func isSaid(key, value string) *matcherv3.MetadataMatcher {
 	return &matcherv3.MetadataMatcher{
 		Filter: config.MetadataNamespace,
-		Path:   []*matcherv3.MetadataMatcher_PathSegment{{Segment: &matcherv3.MetadataMatcher_PathSegment_Key{Key: config.VerdictKey}}},
+		Path:   []*matcherv3.MetadataMatcher_PathSegment{{Segment: &matcherv3.MetadataMatcher_PathSegment_Key{Key: key}}},
 		Value: &matcherv3.ValueMatcher{MatchPattern: &matcherv3.ValueMatcher_StringMatch{
 			StringMatch: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: value}},
 		}},

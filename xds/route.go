@@ -8,6 +8,7 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -51,9 +52,29 @@ func routesOf(route *config.Route, to upstreamClusters) []*routev3.Route {
 		routes = append(routes, webSocketRoute(route, to.webSocket))
 	}
 	if needs.Request == config.AskedFor || needs.Response == config.AskedFor {
-		routes = append(routes, askedRoute(route, to.http))
+		routes = append(routes, once(askedRoute(route, to.http), route, needs.Request != config.NoBody)...)
 	}
-	return append(routes, forward(route, to.http, needs.Request == config.AnyBody, needs.Response == config.AnyBody))
+	rest := forward(route, to.http, needs.Request == config.AnyBody, needs.Response == config.AnyBody)
+	return append(routes, once(rest, route, needs.Request == config.AnyBody)...)
+}
+
+// variant is a route that Envoy takes instead of another, when it chooses anew because the gate said so.
+func variant(of *routev3.Route, key, value string) *routev3.Route {
+	v, _ := proto.Clone(of).(*routev3.Route)
+	v.Match.DynamicMetadata = append(v.Match.DynamicMetadata, isSaid(key, value))
+	return v
+}
+
+// once gives a route on which the gate may read the body its variant without retries: see config.OnceKey.
+func once(of *routev3.Route, route *config.Route, body bool) []*routev3.Route {
+	if !body || route.Retry.Attempts == 1 {
+		return []*routev3.Route{of}
+	}
+	v := variant(of, config.OnceKey, "1")
+	single := route.Retry
+	single.Attempts = 1
+	v.GetRoute().RetryPolicy = retryPolicy(&single)
+	return []*routev3.Route{v, of}
 }
 
 // forward sends what lies below a prefix to a cluster, the request's body and the answer by way of the
@@ -64,6 +85,7 @@ func forward(route *config.Route, cluster string, request, response bool) *route
 		HostRewriteSpecifier: &routev3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: route.Upstream.Authority()},
 		RegexRewrite:         rewrite(route.Prefix, route.Upstream.BasePath),
 		Timeout:              durationpb.New(0), // an answer takes as long as it moves: see StreamIdleTimeout
+		RetryPolicy:          retryPolicy(&route.Retry),
 	}
 	r := &routev3.Route{
 		Name:                 route.ID,

@@ -25,6 +25,8 @@
 //	mock-step: NAME            send each event only when [Server.Step] says so
 //	mock-break: WHERE          cut the connection: after-headers, mid-body (between two events, or
 //	                           within the only one), mid-event, or reset (before any header)
+//	mock-times: NAME 2         all this for the first two requests with this NAME, others as usual
+//	mock-for-key: KEY          all this for requests that show this key, others as usual
 //
 // A value that makes no sense, or another header that begins so, is a 400 with a sentence.
 package mock

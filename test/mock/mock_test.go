@@ -209,6 +209,29 @@ func TestBreaks(t *testing.T) {
 	}
 }
 
+// TestOrdersForSome: orders hold for the first requests with a name, or for those with a key.
+func TestOrdersForSome(t *testing.T) {
+	t.Parallel()
+	url, _ := mocktest.Start(t, mock.Options{Keys: []string{"sk-a", "sk-b"}})
+	for i, test := range []struct {
+		key, header, value string
+		want               int
+	}{
+		{"sk-a", "mock-times", "x 2", 503},
+		{"sk-a", "mock-times", "y 1", 503},
+		{"sk-a", "mock-times", "x 2", 503},
+		{"sk-a", "mock-times", "x 2", 200},
+		{"sk-a", "mock-for-key", "sk-b", 200},
+		{"sk-b", "mock-for-key", "sk-b", 503},
+		{"sk-a", "mock-times", "x", 400},
+	} {
+		got, _, err := ask(t, "GET", url+"/v1/models", "", "mock-status", "503", test.header, test.value, "x-api-key", test.key)
+		if err != nil || got.StatusCode != test.want {
+			t.Errorf("request %d: got %v, %v, want %d", i, got, err, test.want)
+		}
+	}
+}
+
 func TestSteps(t *testing.T) {
 	t.Parallel()
 	url, upstream := mocktest.Start(t, mock.Options{})

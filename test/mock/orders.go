@@ -33,6 +33,9 @@ type orders struct {
 	cut                    string
 	step                   string
 	gzip                   bool
+	times                  string // a name, for which the orders hold so many times
+	most                   int64
+	forKey                 string // hold only for who shows this key; "": for all
 	header, trailers       http.Header
 }
 
@@ -79,6 +82,12 @@ func (o *orders) set(name, value string) (err error) {
 		o.cut, err = oneOf(value, breakHeaders, breakBody, breakEvent, breakReset)
 	case "mock-step":
 		o.step = value
+	case "mock-times":
+		name, times, _ := strings.Cut(value, " ")
+		o.times = name
+		o.most, err = number(times, 1, mostEvents)
+	case "mock-for-key":
+		o.forKey = value
 	case "mock-encoding":
 		_, err = oneOf(value, "gzip")
 		o.gzip = true

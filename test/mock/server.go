@@ -2,6 +2,7 @@ package mock
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -21,6 +22,7 @@ type Server struct {
 	mu       sync.Mutex
 	requests []*Request
 	steps    map[string]chan struct{}
+	times    map[string]int64 // how often orders with this name came
 	files    []file
 	busy     int           // requests that are being answered
 	ended    chan struct{} // closed when the next one has been
@@ -28,7 +30,7 @@ type Server struct {
 
 // New makes a mock.
 func New(opts Options) *Server {
-	s := &Server{keys: make(map[string]bool), steps: make(map[string]chan struct{}), ended: make(chan struct{})}
+	s := &Server{keys: make(map[string]bool), steps: make(map[string]chan struct{}), times: make(map[string]int64), ended: make(chan struct{})}
 	for _, key := range opts.Keys {
 		s.keys[key] = true
 	}
@@ -77,17 +79,34 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.fail(http.StatusBadRequest, apiError{Message: err.Error(), Type: "invalid_request_error", Code: new("bad_mock_header")})
 		return
 	}
-	c.orders = orders
+	c.orders = s.inForce(orders, r.Header)
 	switch {
 	case !s.knows(r.Header):
 		c.fail(http.StatusUnauthorized, apiError{
 			Message: "Incorrect API key provided.", Type: "invalid_request_error", Code: new("invalid_api_key"),
 		})
-	case orders.status >= http.StatusBadRequest:
-		c.fail(orders.status, errorOf(orders.status))
+	case c.orders.status >= http.StatusBadRequest:
+		c.fail(c.orders.status, errorOf(c.orders.status))
 	default:
 		s.find(r)(c)
 	}
+}
+
+// inForce gives the orders if they hold for a request, else none.
+func (s *Server) inForce(o orders, h http.Header) orders {
+	if o.forKey != "" && !slices.Contains(shownKeys(h), o.forKey) {
+		return orders{size: -1}
+	}
+	if o.times == "" {
+		return o
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.times[o.times]++
+	if s.times[o.times] > o.most {
+		return orders{size: -1}
+	}
+	return o
 }
 
 // find chooses the handler by the path as it was sent, so that an escaped slash is no slash.

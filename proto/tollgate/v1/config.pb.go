@@ -65,7 +65,9 @@ type Config struct {
 	// Answer again what was answered before, on routes that do not say otherwise. Default: nothing is kept.
 	Cache *Cache `protobuf:"bytes,12,opt,name=cache,proto3" json:"cache,omitempty"`
 	// Where answers are kept. Changes take effect at the next start.
-	CacheStore    *CacheStore `protobuf:"bytes,13,opt,name=cache_store,json=cacheStore,proto3" json:"cache_store,omitempty"`
+	CacheStore *CacheStore `protobuf:"bytes,13,opt,name=cache_store,json=cacheStore,proto3" json:"cache_store,omitempty"`
+	// How requests are tried again, on routes that do not say otherwise.
+	Retry         *Retry `protobuf:"bytes,20,opt,name=retry,proto3" json:"retry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -191,6 +193,92 @@ func (x *Config) GetCacheStore() *CacheStore {
 	return nil
 }
 
+func (x *Config) GetRetry() *Retry {
+	if x != nil {
+		return x.Retry
+	}
+	return nil
+}
+
+// Requests whose upstream fails before its answer has begun are tried again: where the connection fails or
+// breaks, and on some statuses. Once a byte of an answer has gone to the client, never. The wait between
+// two attempts begins at 200 ms and doubles, less a random part; a retry-after of up to 10 s is obeyed.
+// Requests whose bodies are larger than 1 MiB are tried once.
+type Retry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How often in all, the first time included; 1: never again. Default: 3.
+	Attempts uint32 `protobuf:"varint,1,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// The statuses on which a request is tried again; on 429 only where another key or upstream is left.
+	// Default: 429, 502, 503, 504.
+	Statuses []uint32 `protobuf:"varint,2,rep,packed,name=statuses,proto3" json:"statuses,omitempty"`
+	// An attempt whose answer has not begun for so long, after the whole request was sent, is given up. Keep
+	// it above what a model thinks before an answer that is no stream. Default: it may take as long as it will.
+	FirstByteTimeout *durationpb.Duration `protobuf:"bytes,3,opt,name=first_byte_timeout,json=firstByteTimeout,proto3" json:"first_byte_timeout,omitempty"`
+	// An attempt on which nothing moves for so long is given up, also in the middle of its answer, which is cut
+	// then. Default: listener.idle_timeout.
+	IdleTimeout   *durationpb.Duration `protobuf:"bytes,4,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Retry) Reset() {
+	*x = Retry{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Retry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Retry) ProtoMessage() {}
+
+func (x *Retry) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Retry.ProtoReflect.Descriptor instead.
+func (*Retry) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Retry) GetAttempts() uint32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *Retry) GetStatuses() []uint32 {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
+func (x *Retry) GetFirstByteTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.FirstByteTimeout
+	}
+	return nil
+}
+
+func (x *Retry) GetIdleTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.IdleTimeout
+	}
+	return nil
+}
+
 // Which requests are answered from what was answered before: those that ask the same, to the last
 // parameter that can change the answer. Only whole and successful answers are kept. A client has its way
 // by Cache-Control (no-cache, no-store) and by "caching": false in the request's body.
@@ -224,7 +312,7 @@ type Cache struct {
 
 func (x *Cache) Reset() {
 	*x = Cache{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -236,7 +324,7 @@ func (x *Cache) String() string {
 func (*Cache) ProtoMessage() {}
 
 func (x *Cache) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -249,7 +337,7 @@ func (x *Cache) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cache.ProtoReflect.Descriptor instead.
 func (*Cache) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Cache) GetOff() bool {
@@ -333,7 +421,7 @@ type CacheStore struct {
 
 func (x *CacheStore) Reset() {
 	*x = CacheStore{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -345,7 +433,7 @@ func (x *CacheStore) String() string {
 func (*CacheStore) ProtoMessage() {}
 
 func (x *CacheStore) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -358,7 +446,7 @@ func (x *CacheStore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheStore.ProtoReflect.Descriptor instead.
 func (*CacheStore) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CacheStore) GetDir() string {
@@ -422,7 +510,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +522,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +535,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Limit) GetRequests() string {
@@ -513,7 +601,7 @@ type Pace struct {
 
 func (x *Pace) Reset() {
 	*x = Pace{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -525,7 +613,7 @@ func (x *Pace) String() string {
 func (*Pace) ProtoMessage() {}
 
 func (x *Pace) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -538,7 +626,7 @@ func (x *Pace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pace.ProtoReflect.Descriptor instead.
 func (*Pace) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Pace) GetEvents() string {
@@ -570,7 +658,7 @@ type LimitStore struct {
 
 func (x *LimitStore) Reset() {
 	*x = LimitStore{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +670,7 @@ func (x *LimitStore) String() string {
 func (*LimitStore) ProtoMessage() {}
 
 func (x *LimitStore) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +683,7 @@ func (x *LimitStore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LimitStore.ProtoReflect.Descriptor instead.
 func (*LimitStore) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *LimitStore) GetRedis() string {
@@ -638,7 +726,7 @@ type ChatLog struct {
 
 func (x *ChatLog) Reset() {
 	*x = ChatLog{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +738,7 @@ func (x *ChatLog) String() string {
 func (*ChatLog) ProtoMessage() {}
 
 func (x *ChatLog) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +751,7 @@ func (x *ChatLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatLog.ProtoReflect.Descriptor instead.
 func (*ChatLog) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ChatLog) GetDir() string {
@@ -739,7 +827,7 @@ type Telemetry struct {
 
 func (x *Telemetry) Reset() {
 	*x = Telemetry{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +839,7 @@ func (x *Telemetry) String() string {
 func (*Telemetry) ProtoMessage() {}
 
 func (x *Telemetry) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +852,7 @@ func (x *Telemetry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Telemetry.ProtoReflect.Descriptor instead.
 func (*Telemetry) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Telemetry) GetUsage() bool {
@@ -806,7 +894,7 @@ type Traces struct {
 
 func (x *Traces) Reset() {
 	*x = Traces{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +906,7 @@ func (x *Traces) String() string {
 func (*Traces) ProtoMessage() {}
 
 func (x *Traces) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +919,7 @@ func (x *Traces) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traces.ProtoReflect.Descriptor instead.
 func (*Traces) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Traces) GetEndpoint() string {
@@ -885,7 +973,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +985,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +998,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Listener) GetAddress() string {
@@ -961,7 +1049,7 @@ type ServerTLS struct {
 
 func (x *ServerTLS) Reset() {
 	*x = ServerTLS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +1061,7 @@ func (x *ServerTLS) String() string {
 func (*ServerTLS) ProtoMessage() {}
 
 func (x *ServerTLS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +1074,7 @@ func (x *ServerTLS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerTLS.ProtoReflect.Descriptor instead.
 func (*ServerTLS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ServerTLS) GetCertificateFile() string {
@@ -1016,7 +1104,7 @@ type CORS struct {
 
 func (x *CORS) Reset() {
 	*x = CORS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1116,7 @@ func (x *CORS) String() string {
 func (*CORS) ProtoMessage() {}
 
 func (x *CORS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1129,7 @@ func (x *CORS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CORS.ProtoReflect.Descriptor instead.
 func (*CORS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CORS) GetAllowOrigins() []string {
@@ -1070,7 +1158,7 @@ type Admin struct {
 
 func (x *Admin) Reset() {
 	*x = Admin{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[12]
+	mi := &file_tollgate_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1170,7 @@ func (x *Admin) String() string {
 func (*Admin) ProtoMessage() {}
 
 func (x *Admin) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[12]
+	mi := &file_tollgate_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1183,7 @@ func (x *Admin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admin.ProtoReflect.Descriptor instead.
 func (*Admin) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Admin) GetAddress() string {
@@ -1137,7 +1225,7 @@ type Upstream struct {
 
 func (x *Upstream) Reset() {
 	*x = Upstream{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[13]
+	mi := &file_tollgate_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1237,7 @@ func (x *Upstream) String() string {
 func (*Upstream) ProtoMessage() {}
 
 func (x *Upstream) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[13]
+	mi := &file_tollgate_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1250,7 @@ func (x *Upstream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Upstream.ProtoReflect.Descriptor instead.
 func (*Upstream) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Upstream) GetName() string {
@@ -1264,14 +1352,16 @@ type Route struct {
 	// The pace of this route's streamed answers. Of those whose path matches a request, the first counts.
 	Pace []*Pace `protobuf:"bytes,11,rep,name=pace,proto3" json:"pace,omitempty"`
 	// The cache of this route, in the place of the one for all.
-	Cache         *Cache `protobuf:"bytes,12,opt,name=cache,proto3" json:"cache,omitempty"`
+	Cache *Cache `protobuf:"bytes,12,opt,name=cache,proto3" json:"cache,omitempty"`
+	// How this route's requests are tried again, in the place of what holds for all.
+	Retry         *Retry `protobuf:"bytes,20,opt,name=retry,proto3" json:"retry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[14]
+	mi := &file_tollgate_v1_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1373,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[14]
+	mi := &file_tollgate_v1_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1386,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Route) GetPrefix() string {
@@ -1383,6 +1473,13 @@ func (x *Route) GetCache() *Cache {
 	return nil
 }
 
+func (x *Route) GetRetry() *Retry {
+	if x != nil {
+		return x.Retry
+	}
+	return nil
+}
+
 // Someone who may call.
 type Client struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1403,7 +1500,7 @@ type Client struct {
 
 func (x *Client) Reset() {
 	*x = Client{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	mi := &file_tollgate_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1415,7 +1512,7 @@ func (x *Client) String() string {
 func (*Client) ProtoMessage() {}
 
 func (x *Client) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	mi := &file_tollgate_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1428,7 +1525,7 @@ func (x *Client) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Client.ProtoReflect.Descriptor instead.
 func (*Client) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Client) GetName() string {
@@ -1479,7 +1576,7 @@ type IPRules struct {
 
 func (x *IPRules) Reset() {
 	*x = IPRules{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[16]
+	mi := &file_tollgate_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1491,7 +1588,7 @@ func (x *IPRules) String() string {
 func (*IPRules) ProtoMessage() {}
 
 func (x *IPRules) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[16]
+	mi := &file_tollgate_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1504,7 +1601,7 @@ func (x *IPRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IPRules.ProtoReflect.Descriptor instead.
 func (*IPRules) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *IPRules) GetAllow() []string {
@@ -1525,7 +1622,7 @@ var File_tollgate_v1_config_proto protoreflect.FileDescriptor
 
 const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x87\x05\n" +
+	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb1\x05\n" +
 	"\x06Config\x121\n" +
 	"\blistener\x18\x01 \x01(\v2\x15.tollgate.v1.ListenerR\blistener\x12(\n" +
 	"\x05admin\x18\x02 \x01(\v2\x12.tollgate.v1.AdminR\x05admin\x12=\n" +
@@ -1542,7 +1639,15 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x04pace\x18\v \x03(\v2\x11.tollgate.v1.PaceR\x04pace\x12(\n" +
 	"\x05cache\x18\f \x01(\v2\x12.tollgate.v1.CacheR\x05cache\x128\n" +
 	"\vcache_store\x18\r \x01(\v2\x17.tollgate.v1.CacheStoreR\n" +
-	"cacheStore\"\xae\x03\n" +
+	"cacheStore\x12(\n" +
+	"\x05retry\x18\x14 \x01(\v2\x12.tollgate.v1.RetryR\x05retry\"\x8e\x02\n" +
+	"\x05Retry\x12&\n" +
+	"\battempts\x18\x01 \x01(\rB\n" +
+	"\xbaH\a\xd8\x01\x01*\x02\x18\n" +
+	"R\battempts\x12.\n" +
+	"\bstatuses\x18\x02 \x03(\rB\x12\xbaH\x0f\x92\x01\f\x18\x01\"\b*\x06\x18\xd7\x04(\x90\x03R\bstatuses\x12[\n" +
+	"\x12first_byte_timeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\f\"\x04\b\x80\xa3\x052\x04\x10\xc0\x84=R\x10firstByteTimeout\x12P\n" +
+	"\fidle_timeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\f\"\x04\b\x80\xa3\x052\x04\x10\xc0\x84=R\vidleTimeout\"\xae\x03\n" +
 	"\x05Cache\x12\x10\n" +
 	"\x03off\x18\x01 \x01(\bR\x03off\x12>\n" +
 	"\x03ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x05\b\x80\xe7\x84\x0f2\x02\b\x01R\x03ttl\x12,\n" +
@@ -1629,7 +1734,7 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\vserver_name\x18\x06 \x01(\tR\n" +
 	"serverName\x12U\n" +
 	"\x0fconnect_timeout\x18\a \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\x0econnectTimeout\x12\x14\n" +
-	"\x05proxy\x18\b \x01(\tR\x05proxy\"\xdc\x05\n" +
+	"\x05proxy\x18\b \x01(\tR\x05proxy\"\x86\x06\n" +
 	"\x05Route\x12\xf6\x01\n" +
 	"\x06prefix\x18\x01 \x01(\tB\xdd\x01\xbaH\xd9\x01\xba\x01\xd5\x01\n" +
 	"\x06prefix\x12imust begin with / and hold no empty segment, no . or .. segment, no query, no white space, and ASCII only\x1a`this.matches('^/$|^(/[^/?#\\\\s%\\\\\\\\\\\\x{80}-\\\\x{10FFFF}]+)+/?$') && !this.matches('/[.][.]?(/|$)')R\x06prefix\x12#\n" +
@@ -1644,7 +1749,8 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x05usage\x18\n" +
 	" \x01(\tB\x17\xbaH\x14r\x12R\x00R\acountedR\x05exactR\x05usage\x12%\n" +
 	"\x04pace\x18\v \x03(\v2\x11.tollgate.v1.PaceR\x04pace\x12(\n" +
-	"\x05cache\x18\f \x01(\v2\x12.tollgate.v1.CacheR\x05cacheB\x06\n" +
+	"\x05cache\x18\f \x01(\v2\x12.tollgate.v1.CacheR\x05cache\x12(\n" +
+	"\x05retry\x18\x14 \x01(\v2\x12.tollgate.v1.RetryR\x05retryB\x06\n" +
 	"\x04_log\"\xe1\x01\n" +
 	"\x06Client\x12=\n" +
 	"\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$R\x04name\x12\"\n" +
@@ -1668,57 +1774,62 @@ func file_tollgate_v1_config_proto_rawDescGZIP() []byte {
 	return file_tollgate_v1_config_proto_rawDescData
 }
 
-var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_tollgate_v1_config_proto_goTypes = []any{
 	(*Config)(nil),              // 0: tollgate.v1.Config
-	(*Cache)(nil),               // 1: tollgate.v1.Cache
-	(*CacheStore)(nil),          // 2: tollgate.v1.CacheStore
-	(*Limit)(nil),               // 3: tollgate.v1.Limit
-	(*Pace)(nil),                // 4: tollgate.v1.Pace
-	(*LimitStore)(nil),          // 5: tollgate.v1.LimitStore
-	(*ChatLog)(nil),             // 6: tollgate.v1.ChatLog
-	(*Telemetry)(nil),           // 7: tollgate.v1.Telemetry
-	(*Traces)(nil),              // 8: tollgate.v1.Traces
-	(*Listener)(nil),            // 9: tollgate.v1.Listener
-	(*ServerTLS)(nil),           // 10: tollgate.v1.ServerTLS
-	(*CORS)(nil),                // 11: tollgate.v1.CORS
-	(*Admin)(nil),               // 12: tollgate.v1.Admin
-	(*Upstream)(nil),            // 13: tollgate.v1.Upstream
-	(*Route)(nil),               // 14: tollgate.v1.Route
-	(*Client)(nil),              // 15: tollgate.v1.Client
-	(*IPRules)(nil),             // 16: tollgate.v1.IPRules
-	(*durationpb.Duration)(nil), // 17: google.protobuf.Duration
+	(*Retry)(nil),               // 1: tollgate.v1.Retry
+	(*Cache)(nil),               // 2: tollgate.v1.Cache
+	(*CacheStore)(nil),          // 3: tollgate.v1.CacheStore
+	(*Limit)(nil),               // 4: tollgate.v1.Limit
+	(*Pace)(nil),                // 5: tollgate.v1.Pace
+	(*LimitStore)(nil),          // 6: tollgate.v1.LimitStore
+	(*ChatLog)(nil),             // 7: tollgate.v1.ChatLog
+	(*Telemetry)(nil),           // 8: tollgate.v1.Telemetry
+	(*Traces)(nil),              // 9: tollgate.v1.Traces
+	(*Listener)(nil),            // 10: tollgate.v1.Listener
+	(*ServerTLS)(nil),           // 11: tollgate.v1.ServerTLS
+	(*CORS)(nil),                // 12: tollgate.v1.CORS
+	(*Admin)(nil),               // 13: tollgate.v1.Admin
+	(*Upstream)(nil),            // 14: tollgate.v1.Upstream
+	(*Route)(nil),               // 15: tollgate.v1.Route
+	(*Client)(nil),              // 16: tollgate.v1.Client
+	(*IPRules)(nil),             // 17: tollgate.v1.IPRules
+	(*durationpb.Duration)(nil), // 18: google.protobuf.Duration
 }
 var file_tollgate_v1_config_proto_depIdxs = []int32{
-	9,  // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
-	12, // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
-	13, // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
-	14, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
-	15, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
-	16, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
-	6,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
-	7,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
-	3,  // 8: tollgate.v1.Config.limits:type_name -> tollgate.v1.Limit
-	5,  // 9: tollgate.v1.Config.limit_store:type_name -> tollgate.v1.LimitStore
-	4,  // 10: tollgate.v1.Config.pace:type_name -> tollgate.v1.Pace
-	1,  // 11: tollgate.v1.Config.cache:type_name -> tollgate.v1.Cache
-	2,  // 12: tollgate.v1.Config.cache_store:type_name -> tollgate.v1.CacheStore
-	17, // 13: tollgate.v1.Cache.ttl:type_name -> google.protobuf.Duration
-	8,  // 14: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
-	10, // 15: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
-	11, // 16: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
-	17, // 17: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
-	17, // 18: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
-	16, // 19: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
-	3,  // 20: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
-	4,  // 21: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
-	1,  // 22: tollgate.v1.Route.cache:type_name -> tollgate.v1.Cache
-	3,  // 23: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	10, // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
+	13, // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
+	14, // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
+	15, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
+	16, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
+	17, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
+	7,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
+	8,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
+	4,  // 8: tollgate.v1.Config.limits:type_name -> tollgate.v1.Limit
+	6,  // 9: tollgate.v1.Config.limit_store:type_name -> tollgate.v1.LimitStore
+	5,  // 10: tollgate.v1.Config.pace:type_name -> tollgate.v1.Pace
+	2,  // 11: tollgate.v1.Config.cache:type_name -> tollgate.v1.Cache
+	3,  // 12: tollgate.v1.Config.cache_store:type_name -> tollgate.v1.CacheStore
+	1,  // 13: tollgate.v1.Config.retry:type_name -> tollgate.v1.Retry
+	18, // 14: tollgate.v1.Retry.first_byte_timeout:type_name -> google.protobuf.Duration
+	18, // 15: tollgate.v1.Retry.idle_timeout:type_name -> google.protobuf.Duration
+	18, // 16: tollgate.v1.Cache.ttl:type_name -> google.protobuf.Duration
+	9,  // 17: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
+	11, // 18: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
+	12, // 19: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
+	18, // 20: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
+	18, // 21: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
+	17, // 22: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
+	4,  // 23: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
+	5,  // 24: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
+	2,  // 25: tollgate.v1.Route.cache:type_name -> tollgate.v1.Cache
+	1,  // 26: tollgate.v1.Route.retry:type_name -> tollgate.v1.Retry
+	4,  // 27: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_v1_config_proto_init() }
@@ -1726,17 +1837,17 @@ func file_tollgate_v1_config_proto_init() {
 	if File_tollgate_v1_config_proto != nil {
 		return
 	}
-	file_tollgate_v1_config_proto_msgTypes[1].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[6].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[8].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[14].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[2].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[7].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[9].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_v1_config_proto_rawDesc), len(file_tollgate_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
