@@ -215,6 +215,7 @@ func needs(n Needs) string {
 		{"every-request", n.Request == AnyBody},
 		{"response", n.Response == AskedFor},
 		{"every-response", n.Response == AnyBody},
+		{"attempts", n.Attempts},
 		{"tap", n.Tap},
 	} {
 		if need.is {

@@ -15,6 +15,9 @@ type Needs struct {
 	// Response: the answer by way of the gate, which costs most, and cuts it if the gate dies.
 	Response Bodies
 
+	// Attempts: what becomes of the upstream's keys, each time that the request is tried.
+	Attempts bool
+
 	// Tap: copies of request and answer, beside the path. A tap needs a gate: who calls is told there.
 	Tap bool
 }
@@ -38,6 +41,7 @@ func (r *Route) Needs() Needs {
 	if n.Gate && n.Request == NoBody && r.NameModels {
 		n.Request = AskedFor
 	}
+	n.Attempts = n.Gate && r.Upstream != nil && len(r.Upstream.Keys) > 1
 	return n
 }
 

@@ -158,7 +158,12 @@ func (r *resolver) upstream(field string, m *tollgatev1.Upstream) {
 		u.Proxy = r.proxy(field+".proxy", m.GetProxy())
 	}
 	for i, key := range m.GetKeys() {
-		u.Keys = append(u.Keys, r.secret(fmt.Sprintf("%s.keys[%d]", field, i), key))
+		at := fmt.Sprintf("%s.keys[%d]", field, i)
+		secret := r.secret(at, key)
+		if slices.ContainsFunc(u.Keys, func(k Secret) bool { return k.Reveal() == secret.Reveal() }) {
+			r.problem(at, "the same key a second time: each takes one turn")
+		}
+		u.Keys = append(u.Keys, secret)
 	}
 	r.upstreams[u.Name] = u
 	r.config.Upstreams = append(r.config.Upstreams, u)

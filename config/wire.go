@@ -10,6 +10,14 @@ const (
 	// NowhereHeader marks the answer to a shared call on a route that Envoy does not know.
 	NowhereHeader = "tollgate-nowhere"
 
+	// UpstreamHeader is the gRPC metadata that tells which upstream an attempt goes to, by its name. Only
+	// attempts and their answers have it.
+	UpstreamHeader = "tollgate-upstream"
+
+	// ToldHeader begins the headers by which a shared call tells what the gate says of others as metadata,
+	// each followed by its key.
+	ToldHeader = "tollgate-told-"
+
 	// AddressAttribute is the request attribute that tells the gate the client's address and port.
 	AddressAttribute = "source.address"
 
@@ -28,6 +36,19 @@ const (
 	// request with trailers whose body went by way of the gate. Envoy would send such a body twice, in one
 	// attempt (envoyproxy/envoy#45470).
 	OnceKey = "once"
+
+	// KeyKey is the fingerprint of the upstream's key that the latest attempt went with, IntoKey the header
+	// that holds the key, in that namespace, on routes whose attempts are asked about.
+	KeyKey  = "key"
+	IntoKey = "into"
+
+	// OwnKey tells Envoy to choose the route's variant for a request that travels with its client's own key,
+	// in that namespace: "1".
+	OwnKey = "own"
+
+	// WaitHeader tells Envoy, on an upstream's answer, how many seconds to wait before the next attempt. No
+	// client sees it.
+	WaitHeader = "x-tollgate-wait"
 
 	// CallKey is the id by which the tap finds what the gate knows of a request, in that namespace.
 	CallKey = "call"
@@ -68,3 +89,12 @@ func HopHeaders() []string {
 		"x-envoy-internal", "x-envoy-external-address",
 	}
 }
+
+// KeyPlaces are the headers in which clients show keys, in the order in which they are believed: OpenAI's,
+// Anthropic's, Azure's, Google's.
+func KeyPlaces() [4]string {
+	return [...]string{"authorization", "x-api-key", "api-key", "x-goog-api-key"}
+}
+
+// ProtocolsHeader carries a WebSocket's subprotocols; browsers can send a realtime key only there.
+const ProtocolsHeader = "sec-websocket-protocol"

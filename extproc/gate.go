@@ -49,6 +49,10 @@ type Options struct {
 	// the place of the other. Nil: nobody does.
 	Settled func(route *config.Route, reserved, used uint64)
 
+	// KeyAnswered hears each answer, whether its request is tried again or not, by which an upstream turns
+	// one of several keys down: 401, 403, 429. The key is named by its fingerprint. Nil: nobody does.
+	KeyAnswered func(upstream *config.Upstream, key string, status int)
+
 	// Shadowed hears of each request that a limit which is tried out would have refused. Nil: nobody does.
 	Shadowed func(route *config.Route)
 
@@ -98,6 +102,9 @@ func NewGate(options Options) *Gate {
 	if options.Shadowed == nil {
 		options.Shadowed = func(*config.Route) {}
 	}
+	if options.KeyAnswered == nil {
+		options.KeyAnswered = func(*config.Upstream, string, int) {}
+	}
 	if options.Settled == nil {
 		options.Settled = func(*config.Route, uint64, uint64) {}
 	}
@@ -120,8 +127,8 @@ func (g *Gate) Configure(c *config.Config) {
 	g.table.Store(g.table.Load().next(c))
 }
 
-// Process handles the stream of one request, as gate or as tap: Envoy says which. As a gate it
-// returns nil only after a verdict was sent.
+// Process handles the stream of one request, as gate, as tap, or for one attempt at an upstream: Envoy
+// says which. As a gate it returns nil only after a verdict was sent.
 func (g *Gate) Process(rpc extprocv3.ExternalProcessor_ProcessServer) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -135,16 +142,22 @@ func (g *Gate) Process(rpc extprocv3.ExternalProcessor_ProcessServer) (err error
 	if err != nil {
 		return status.FromContextError(rpc.Context().Err()).Err()
 	}
-	if first.GetObservabilityMode() {
+	attempt := s.initial(config.UpstreamHeader) != ""
+	switch {
+	case attempt && first.GetObservabilityMode():
+		return g.learn(s, first)
+	case first.GetObservabilityMode():
 		return g.watch(s, first)
+	case attempt:
+		return g.conclude(s, g.attempt(s, first))
 	}
-	return g.judge(s, first)
+	return g.conclude(s, g.admit(s, first))
 }
 
-// judge gives the verdict.
-func (g *Gate) judge(s *stream, first *extprocv3.ProcessingRequest) error {
+// conclude turns what came of a request, or of an attempt, into how its stream ends: an error refuses it.
+func (g *Gate) conclude(s *stream, err error) error {
 	var refusal *exchange.Refusal
-	switch err := g.admit(s, first); {
+	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &refusal):
@@ -203,6 +216,7 @@ func (g *Gate) admit(s *stream, first *extprocv3.ProcessingRequest) error {
 // serve answers a request that may pass: from the cache, from a call that others ask for as well, or by
 // letting it go on to the upstream.
 func (g *Gate) serve(v *visit) error {
+	v.handOver()
 	if v.caching != nil && v.caching.hit != nil {
 		return g.replay(v)
 	}
@@ -307,6 +321,7 @@ func newCall(v *visit) *exchange.Call {
 		Route:       v.route.Prefix,
 		Upstream:    v.route.Upstream.Name,
 		Key:         v.decision.Key,
+		Attempts:    v.route.attempts,
 		Address:     v.request.Address,
 		Method:      v.request.Method,
 		Path:        trimmedPath(v.path, v.route.Prefix),

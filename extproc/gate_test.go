@@ -24,6 +24,7 @@ import (
 
 	"tollgate/config"
 	"tollgate/extproc"
+	"tollgate/extproc/limit"
 )
 
 const (
@@ -64,8 +65,9 @@ func configured(tb testing.TB, log *zap.Logger) (*extproc.Gate, *config.Config) 
 	return gate, c
 }
 
-// ask opens a stream on the route, sends the message, and returns the answer and how the stream ended.
-func ask(t *testing.T, gate *extproc.Gate, route string, message *extprocv3.ProcessingRequest) (*extprocv3.ProcessingResponse, error) {
+// ask opens a stream on the route, sends the message, and returns the answer and how the stream ended. More
+// of the stream's metadata may be given.
+func ask(t *testing.T, gate *extproc.Gate, route string, message *extprocv3.ProcessingRequest, more ...string) (*extprocv3.ProcessingResponse, error) {
 	t.Helper()
 	listener := bufconn.Listen(1 << 16)
 	server := grpc.NewServer()
@@ -78,7 +80,7 @@ func ask(t *testing.T, gate *extproc.Gate, route string, message *extprocv3.Proc
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = connection.Close() })
-	ctx := metadata.AppendToOutgoingContext(t.Context(), config.RouteHeader, route)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), append([]string{config.RouteHeader, route}, more...)...)
 	stream, err := extprocv3.NewExternalProcessorClient(connection).Process(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -164,9 +166,10 @@ func TestFailures(t *testing.T) {
 			return err
 		},
 		"a panic": func() error {
-			broken, _ := configured(t, zap.New(core))
-			broken.Configure(&config.Config{Routes: []*config.Route{{ID: "broken"}}}) // a route without an upstream
-			_, err := ask(t, broken, "broken", head(t))
+			broken := extproc.NewGate(extproc.Options{Log: zap.New(core), Limits: struct{ limit.Store }{}}) // a store that is none
+			c := parse(t, "upstreams: [{name: up, url: http://192.0.2.1}]\nroutes: [{prefix: /, upstream: up, limits: [{requests: 1/hour}]}]\n")
+			broken.Configure(c)
+			_, err := ask(t, broken, c.Routes[0].ID, head(t))
 			return err
 		},
 	} {

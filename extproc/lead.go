@@ -95,6 +95,11 @@ func (v *visit) upstreamRequest() (*http.Request, error) {
 	request.Host = v.request.Get(":authority")
 	request.Header.Set("accept-encoding", "identity")
 	request.Header.Set(config.RouteHeader, v.route.ID)
+	for _, key := range []string{config.OwnKey, config.KeyKey, config.IntoKey} {
+		if told, ok := v.said[key]; ok {
+			request.Header.Set(config.ToldHeader+key, told.GetStringValue())
+		}
+	}
 	return request, nil
 }
 

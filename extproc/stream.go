@@ -53,20 +53,22 @@ func (s *stream) head(message *extprocv3.ProcessingRequest) (routeID string, req
 	s.bodiless = headers.GetEndOfStream()
 	s.comes = !s.bodiless && modes.GetRequestBodyMode() == filterv3.ProcessingMode_FULL_DUPLEX_STREAMED
 	s.responds = modes.GetResponseBodyMode() == filterv3.ProcessingMode_FULL_DUPLEX_STREAMED
-	md, _ := metadata.FromIncomingContext(s.rpc.Context())
-	if id := md.Get(config.RouteHeader); len(id) == 1 {
-		routeID = id[0]
-	}
-	return routeID, newRequest(headers.GetHeaders().GetHeaders(), clientAddress(message)), nil
+	return s.routeID(), newRequest(headers.GetHeaders().GetHeaders(), clientAddress(message)), nil
 }
 
-// traceParent is the trace context of the stream: Envoy's span, where it makes one. Empty: none.
-func (s *stream) traceParent() string {
-	if parent := metadata.ValueFromIncomingContext(s.rpc.Context(), "traceparent"); len(parent) == 1 {
-		return parent[0]
+// initial is a value of the gRPC metadata that the stream began with; empty: none.
+func (s *stream) initial(key string) string {
+	if values := metadata.ValueFromIncomingContext(s.rpc.Context(), key); len(values) == 1 {
+		return values[0]
 	}
 	return ""
 }
+
+// routeID is the route that Envoy chose.
+func (s *stream) routeID() string { return s.initial(config.RouteHeader) }
+
+// traceParent is the trace context of the stream: Envoy's span, where it makes one. Empty: none.
+func (s *stream) traceParent() string { return s.initial("traceparent") }
 
 func newRequest(headers []*corev3.HeaderValue, address netip.Addr) *exchange.Request {
 	request := &exchange.Request{Address: address, Headers: make([]exchange.Header, 0, len(headers))}
@@ -197,10 +199,18 @@ func mutation(set []exchange.Header, remove []string) *extprocv3.HeaderMutation 
 // clientLeft tells whether Envoy has given up the request, which is no fault of the gate.
 func (s *stream) clientLeft() bool { return s.rpc.Context().Err() != nil }
 
-// callID reads what the gate said of a request, from a message to the tap.
-func callID(message *extprocv3.ProcessingRequest) string {
-	return message.GetMetadataContext().GetFilterMetadata()[config.MetadataNamespace].
-		GetFields()[config.CallKey].GetStringValue()
+// change sends an attempt on its way, changed.
+func (s *stream) change(changes exchange.Changes) error {
+	return s.verdict(&extprocv3.ProcessingResponse{
+		Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: &extprocv3.HeadersResponse{
+			Response: &extprocv3.CommonResponse{HeaderMutation: mutation(changes.Set, changes.Remove)},
+		}},
+	})
+}
+
+// said reads from a message what was said of its request before.
+func said(message *extprocv3.ProcessingRequest, key string) string {
+	return message.GetMetadataContext().GetFilterMetadata()[config.MetadataNamespace].GetFields()[key].GetStringValue()
 }
 
 // headerList is Envoy's list of headers.

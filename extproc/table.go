@@ -22,9 +22,18 @@ type table struct {
 type route struct {
 	*config.Route
 
-	keys    *auth.Keys
-	tapped  bool      // a tap will come for its calls
-	retired time.Time // zero while the configuration has it
+	keys     *auth.Keys
+	tapped   bool      // a tap will come for its calls
+	attempts bool      // each attempt is asked about
+	retired  time.Time // zero while the configuration has it
+}
+
+// target finds an upstream that the route leads to, by its name, and its keys.
+func (r *route) target(name string) (*config.Upstream, *auth.Keys) {
+	if r.Upstream.Name != name {
+		return nil, nil
+	}
+	return r.Upstream, r.keys
 }
 
 // next is the table for a newer configuration: its routes, and the present ones that it does not
@@ -36,7 +45,8 @@ func (t *table) next(c *config.Config) *table {
 	}
 	next := &table{config: c, routes: make(map[string]*route, len(c.Routes))}
 	for _, r := range c.Routes {
-		next.routes[r.ID] = &route{Route: r, keys: rings[r.Upstream], tapped: r.Needs().Tap}
+		needs := r.Needs()
+		next.routes[r.ID] = &route{Route: r, keys: rings[r.Upstream], tapped: needs.Tap, attempts: needs.Attempts}
 	}
 	now := time.Now()
 	for id, old := range t.routes {

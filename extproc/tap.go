@@ -3,6 +3,7 @@ package extproc
 import (
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 
+	"tollgate/config"
 	"tollgate/extproc/exchange"
 	"tollgate/extproc/openai"
 )
@@ -29,7 +30,7 @@ type tap struct {
 
 // watch runs a tap until the answer's end, or until Envoy ends the stream: then the call was cut.
 func (g *Gate) watch(s *stream, message *extprocv3.ProcessingRequest) error {
-	admission := g.handoff.take(callID(message))
+	admission := g.handoff.take(said(message, config.CallKey))
 	if admission == nil {
 		return nil // an answer of the gate's own, whose listeners know already
 	}
@@ -61,6 +62,7 @@ func (t *tap) take(message *extprocv3.ProcessingRequest) (last bool) {
 	case message.GetResponseHeaders() != nil:
 		headers := headerList(message.GetResponseHeaders().GetHeaders().GetHeaders())
 		t.begin(headers.status(), headers.get("content-type"), headers.get("content-encoding"))
+		t.end.Key = said(message, config.KeyKey)
 		return message.GetResponseHeaders().GetEndOfStream()
 	case message.GetResponseBody() != nil:
 		t.body(message.GetResponseBody().GetBody())

@@ -38,6 +38,8 @@ func accessLog(path string) []*accesslogv3.AccessLog {
 		"cache":            said(config.CacheKey),
 		"shadow":           said(config.ShadowKey),
 		"verdict":          said(config.VerdictKey),
+		"attempts":         "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+		"key":              said(config.KeyKey), // its fingerprint
 	} {
 		fields[name] = structpb.NewStringValue(operator)
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
@@ -93,6 +94,64 @@ func TestFailsClosed(t *testing.T) {
 	}
 }
 
+// TestAttemptFailsClosed: however what chooses another attempt's key fails, the attempt is not made, and the
+// upstream never sees a key that was not chosen for it. The last case shows that the test can see.
+func TestAttemptFailsClosed(t *testing.T) {
+	t.Parallel()
+	type processor = func(extprocv3.ExternalProcessor_ProcessServer) error
+	with := func(key string) *extprocv3.HeadersResponse {
+		return &extprocv3.HeadersResponse{Response: &extprocv3.CommonResponse{HeaderMutation: &extprocv3.HeaderMutation{
+			SetHeaders: []*corev3.HeaderValueOption{{Header: &corev3.HeaderValue{Key: "authorization", RawValue: []byte(key)}}},
+		}}}
+	}
+	pass := passWith(config.VerdictPass)
+	pass.Response = &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: with("first")}
+	for name, test := range map[string]struct {
+		attempt processor
+		status  int
+		seen    []string
+	}{
+		"error": {func(extprocv3.ExternalProcessor_ProcessServer) error { return status.Error(codes.Internal, "failed") }, 503, []string{"first"}},
+		"hangs": {func(s extprocv3.ExternalProcessor_ProcessServer) error { <-s.Context().Done(); return nil }, 504, []string{"first"}},
+		"answers another question": {func(s extprocv3.ExternalProcessor_ProcessServer) error {
+			return s.Send(&extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: with("second")}})
+		}, 503, []string{"first"}},
+		"gives a key": {func(s extprocv3.ExternalProcessor_ProcessServer) error {
+			return s.Send(&extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: with("second")}})
+		}, 200, []string{"first", "second"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			upstream := newUpstream(t)
+			upstream.turnsDown = "first"
+			envoy := envoytest.Start(t, gate{process: func(s extprocv3.ExternalProcessor_ProcessServer) error {
+				if _, err := s.Recv(); err != nil {
+					return err
+				}
+				md, _ := metadata.FromIncomingContext(s.Context())
+				switch {
+				case len(md.Get(config.UpstreamHeader)) == 0:
+					return s.Send(pass)
+				case md.Get(config.RouteHeader) == nil:
+					t.Error("an attempt does not name its route")
+				}
+				return test.attempt(s)
+			}}, fmt.Sprintf(`
+clients: [{name: alice, keys: [fk-sentinel-0123456789]}]
+upstreams: [{name: up, url: %q, keys: [sk-one, sk-two]}]
+routes: [{prefix: /, upstream: up}]
+`, upstream.URL))
+			response, body := ask(t, envoy.URL)
+			if response.StatusCode != test.status {
+				t.Errorf("the client got %d %s, want %d", response.StatusCode, body, test.status)
+			}
+			if diff := cmp.Diff(test.seen, upstream.seen()); diff != "" {
+				t.Errorf("the upstream saw (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // recorded is what the gate's own tests play back.
 const recorded = "../extproc/testdata/head.txtpb"
 
@@ -137,6 +196,8 @@ func TestHead(t *testing.T) {
 type upstream struct {
 	*httptest.Server
 
+	turnsDown string // one of them
+
 	mu   sync.Mutex
 	keys []string
 }
@@ -144,10 +205,14 @@ type upstream struct {
 func newUpstream(t *testing.T) *upstream {
 	t.Helper()
 	u := &upstream{}
-	u.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		u.mu.Lock()
 		defer u.mu.Unlock()
-		u.keys = append(u.keys, r.Header.Get("Authorization"))
+		key := r.Header.Get("Authorization")
+		u.keys = append(u.keys, key)
+		if key == u.turnsDown && key != "" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
 	}))
 	t.Cleanup(u.Close)
 	return u

@@ -41,8 +41,20 @@ const (
 	http2                  // HTTP/2 without asking, for gRPC
 )
 
+// purpose is what an upstream's cluster is for.
+type purpose int
+
+const (
+	direct purpose = iota // requests go there as they are
+	keyed                 // they may be tried again with another of its keys
+)
+
 // cluster is where an upstream is and how to speak to it.
-func cluster(u *config.Upstream, authorities string, speak protocol) *clusterv3.Cluster {
+func cluster(u *config.Upstream, authorities string, speak protocol, use purpose) *clusterv3.Cluster {
+	protocol := httpProtocol(u, speak)
+	if use == keyed {
+		protocol.HttpFilters = keyFilters(u)
+	}
 	c := &clusterv3.Cluster{
 		LbPolicy:                      clusterv3.Cluster_ROUND_ROBIN,
 		ConnectTimeout:                durationpb.New(u.ConnectTimeout),
@@ -62,7 +74,7 @@ func cluster(u *config.Upstream, authorities string, speak protocol) *clusterv3.
 			},
 		},
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
-			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": anyOf(httpProtocol(u, speak)),
+			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": anyOf(protocol),
 		},
 	}
 	if u.TLS {

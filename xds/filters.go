@@ -189,6 +189,10 @@ func filtersOf(route *config.Route, request, response bool) map[string]*anypb.An
 		toGate.ProcessingMode = gateMode(request, response)
 	}
 	filters := map[string]*anypb.Any{gateFilter: override(toGate)}
+	if needs.Attempts {
+		about := override(&extprocv3.ExtProcOverrides{GrpcInitialMetadata: toGate.GetGrpcInitialMetadata()})
+		filters[attemptFilter], filters[answerFilter] = about, about
+	}
 	switch {
 	case !needs.Tap:
 		filters[tapFilter] = off()

@@ -27,13 +27,13 @@ type Resources struct {
 // path of a Unix socket, on Envoy's machine, for calls that several requests share; empty: there are none.
 func Build(c *config.Config, systemCA, shared string) (*Resources, error) {
 	r := &Resources{}
-	clusters := map[*config.Upstream]upstreamClusters{}
-	for _, u := range c.Upstreams {
-		authorities, err := r.authorities(u, systemCA)
+	clusters := map[*config.Route]destination{}
+	for _, route := range c.Routes {
+		to, err := r.destination(route, systemCA)
 		if err != nil {
 			return nil, err
 		}
-		clusters[u] = r.addClusters(u, authorities)
+		clusters[route] = to
 	}
 	certificate := r.certificate(c.Listener.TLS)
 	tracing, err := r.tracing(c.Traces, systemCA)
@@ -52,26 +52,46 @@ func Build(c *config.Config, systemCA, shared string) (*Resources, error) {
 	return r, nil
 }
 
-// upstreamClusters names the clusters of one upstream.
-type upstreamClusters struct {
+// destination is where a route leads, by the names of clusters.
+type destination struct {
+	clusters
+
+	own clusters // for requests with their client's own key, where these go apart
+}
+
+// clusters are those of one upstream for one purpose.
+type clusters struct {
 	http      string
 	webSocket string // the same service by HTTP/1.1 only; equal to http where that is so already
 }
 
-// addClusters adds what an upstream needs: its cluster, the one for WebSockets, their endpoints.
-func (r *Resources) addClusters(u *config.Upstream, authorities string) upstreamClusters {
-	if !u.TLS {
-		name := r.addCluster(u, authorities, http1)
-		return upstreamClusters{http: name, webSocket: name}
+// destination adds what a route leads to, and names it.
+func (r *Resources) destination(route *config.Route, systemCA string) (destination, error) {
+	authorities, err := r.authorities(route.Upstream, systemCA)
+	if err != nil {
+		return destination{}, err
 	}
-	return upstreamClusters{
-		http:      r.addCluster(u, authorities, byALPN),
-		webSocket: r.addCluster(u, authorities, http1),
+	if !route.Needs().Attempts {
+		return destination{clusters: r.addClusters(route.Upstream, authorities, direct)}, nil
 	}
+	d := destination{clusters: r.addClusters(route.Upstream, authorities, keyed)}
+	if route.Auth == config.AuthPassthrough {
+		d.own = r.addClusters(route.Upstream, authorities, direct)
+	}
+	return d, nil
 }
 
-func (r *Resources) addCluster(u *config.Upstream, authorities string, speak protocol) string {
-	c := cluster(u, authorities, speak)
+// addClusters adds what an upstream needs: its cluster, the one for WebSockets, their endpoints.
+func (r *Resources) addClusters(u *config.Upstream, authorities string, use purpose) clusters {
+	webSocket := r.addCluster(u, authorities, http1, use)
+	if !u.TLS {
+		return clusters{http: webSocket, webSocket: webSocket}
+	}
+	return clusters{http: r.addCluster(u, authorities, byALPN, use), webSocket: webSocket}
+}
+
+func (r *Resources) addCluster(u *config.Upstream, authorities string, speak protocol, use purpose) string {
+	c := cluster(u, authorities, speak, use)
 	for _, existing := range r.Clusters {
 		if existing.GetName() == c.GetName() {
 			return c.GetName()

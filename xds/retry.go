@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"slices"
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -29,8 +30,9 @@ const (
 )
 
 // retryPolicy tries requests again whose upstream fails before its answer has begun: that it never does so
-// later is Envoy's promise. What a client says in x-envoy-* headers is gone by then: see noSteering.
-func retryPolicy(r *config.Retry) *routev3.RetryPolicy {
+// later is Envoy's promise. What a client says in x-envoy-* headers is gone by then: see noSteering. Where
+// the next attempt can go with another key, it comes when this one is turned down, too.
+func retryPolicy(r *config.Retry, keys bool) *routev3.RetryPolicy {
 	policy := &routev3.RetryPolicy{}
 	if r.FirstByteTimeout > 0 {
 		policy.PerTryTimeout = durationpb.New(r.FirstByteTimeout) // which ends with the answer's headers
@@ -48,8 +50,17 @@ func retryPolicy(r *config.Retry) *routev3.RetryPolicy {
 		BaseInterval: durationpb.New(firstBackOff),
 		MaxInterval:  durationpb.New(longestBackOff),
 	}
+	var wait []*routev3.RetryPolicy_ResetHeader // in seconds
+	if keys {
+		policy.RetriableStatusCodes = append(slices.Clone(r.Statuses), 401, 403)
+		if r.RateLimited {
+			policy.RetriableStatusCodes = append(policy.RetriableStatusCodes, 429)
+		}
+		// Another key need not wait until the first may come again: see hurries.
+		wait = append(wait, &routev3.RetryPolicy_ResetHeader{Name: config.WaitHeader})
+	}
 	policy.RateLimitedRetryBackOff = &routev3.RetryPolicy_RateLimitedRetryBackOff{
-		ResetHeaders: []*routev3.RetryPolicy_ResetHeader{{Name: "retry-after"}}, // in seconds
+		ResetHeaders: append(wait, &routev3.RetryPolicy_ResetHeader{Name: "retry-after"}),
 		MaxInterval:  durationpb.New(longestRetryAfter),
 	}
 	return policy

@@ -21,10 +21,10 @@ const HealthPath = "/healthz"
 
 // routeConfiguration is where each path leads: /healthz, then the routes, the longest prefix first,
 // then nowhere.
-func routeConfiguration(c *config.Config, clusters map[*config.Upstream]upstreamClusters) *routev3.RouteConfiguration {
+func routeConfiguration(c *config.Config, clusters map[*config.Route]destination) *routev3.RouteConfiguration {
 	routes := []*routev3.Route{health()}
 	for _, route := range c.Routes {
-		routes = append(routes, routesOf(route, clusters[route.Upstream])...)
+		routes = append(routes, routesOf(route, clusters[route])...)
 	}
 	if len(c.Routes) == 0 || c.Routes[len(c.Routes)-1].Prefix != "/" {
 		routes = append(routes, nowhere())
@@ -45,47 +45,56 @@ func routeConfiguration(c *config.Config, clusters map[*config.Upstream]upstream
 
 // routesOf are Envoy's routes for one of ours: WebSockets apart where the upstream may not know them by
 // HTTP/2 or the gate would wait for their end, and what has no body to read apart from what has.
-func routesOf(route *config.Route, to upstreamClusters) []*routev3.Route {
+func routesOf(route *config.Route, to destination) []*routev3.Route {
 	needs := route.Needs()
 	var routes []*routev3.Route
 	if to.webSocket != to.http || needs.Request != config.NoBody || needs.Response != config.NoBody {
-		routes = append(routes, webSocketRoute(route, to.webSocket))
+		routes = append(routes, variants(webSocketRoute(route, to.webSocket), route, to.own.webSocket, false)...)
 	}
 	if needs.Request == config.AskedFor || needs.Response == config.AskedFor {
-		routes = append(routes, once(askedRoute(route, to.http), route, needs.Request != config.NoBody)...)
+		routes = append(routes, variants(askedRoute(route, to.http), route, to.own.http, needs.Request != config.NoBody)...)
 	}
 	rest := forward(route, to.http, needs.Request == config.AnyBody, needs.Response == config.AnyBody)
-	return append(routes, once(rest, route, needs.Request == config.AnyBody)...)
+	return append(routes, variants(rest, route, to.own.http, needs.Request == config.AnyBody)...)
 }
 
-// variant is a route that Envoy takes instead of another, when it chooses anew because the gate said so.
-func variant(of *routev3.Route, key, value string) *routev3.Route {
-	v, _ := proto.Clone(of).(*routev3.Route)
-	v.Match.DynamicMetadata = append(v.Match.DynamicMetadata, isSaid(key, value))
-	return v
-}
-
-// once gives a route on which the gate may read the body its variant without retries: see config.OnceKey.
-func once(of *routev3.Route, route *config.Route, body bool) []*routev3.Route {
-	if !body || route.Retry.Attempts == 1 {
-		return []*routev3.Route{of}
+// variants puts before a route those that Envoy takes instead, when it chooses anew because the gate said
+// so: without retries where the gate may have read the body (see config.OnceKey), and to a cluster of its
+// own for requests with their client's own key (see config.OwnKey).
+func variants(of *routev3.Route, route *config.Route, own string, body bool) []*routev3.Route {
+	var routes []*routev3.Route
+	if body && route.Retry.Attempts > 1 {
+		once := variant(of, config.OnceKey)
+		single := route.Retry
+		single.Attempts = 1
+		once.GetRoute().RetryPolicy = retryPolicy(&single, false)
+		routes = append(routes, once)
 	}
-	v := variant(of, config.OnceKey, "1")
-	single := route.Retry
-	single.Attempts = 1
-	v.GetRoute().RetryPolicy = retryPolicy(&single)
-	return []*routev3.Route{v, of}
+	if own != "" {
+		v := variant(of, config.OwnKey)
+		v.GetRoute().ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: own}
+		v.GetRoute().RetryPolicy = retryPolicy(&route.Retry, false)
+		routes = append(routes, v)
+	}
+	return append(routes, of)
+}
+
+func variant(of *routev3.Route, said string) *routev3.Route {
+	v, _ := proto.Clone(of).(*routev3.Route)
+	v.Match.DynamicMetadata = append(v.Match.DynamicMetadata, isSaid(said, "1"))
+	return v
 }
 
 // forward sends what lies below a prefix to a cluster, the request's body and the answer by way of the
 // gate if need be.
 func forward(route *config.Route, cluster string, request, response bool) *routev3.Route {
+	needs := route.Needs()
 	action := &routev3.RouteAction{
 		ClusterSpecifier:     &routev3.RouteAction_Cluster{Cluster: cluster},
 		HostRewriteSpecifier: &routev3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: route.Upstream.Authority()},
 		RegexRewrite:         rewrite(route.Prefix, route.Upstream.BasePath),
 		Timeout:              durationpb.New(0), // an answer takes as long as it moves: see StreamIdleTimeout
-		RetryPolicy:          retryPolicy(&route.Retry),
+		RetryPolicy:          retryPolicy(&route.Retry, needs.Attempts),
 	}
 	r := &routev3.Route{
 		Name:                 route.ID,
@@ -101,6 +110,9 @@ func forward(route *config.Route, cluster string, request, response bool) *route
 	}
 	if route.ForwardClientAddress {
 		r.RequestHeadersToAdd = clientAddress()
+	}
+	if needs.Attempts {
+		r.ResponseHeadersToRemove = []string{config.WaitHeader}
 	}
 	return r
 }

@@ -4,6 +4,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	headertometadatav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_to_metadata/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -20,7 +21,11 @@ func sharedListener(l *config.Listener, path string) *listenerv3.Listener {
 	manager := connectionManager(l)
 	manager.StatPrefix = SharedName
 	manager.RouteSpecifier = routesByADS(SharedName)
-	manager.HttpFilters = []*hcmv3.HttpFilter{router()}
+	manager.HttpFilters = []*hcmv3.HttpFilter{
+		// What attempts must know: see handOver in package extproc.
+		httpFilter("envoy.filters.http.header_to_metadata", toldInHeaders(config.KeyKey, config.IntoKey)),
+		router(),
+	}
 	manager.AccessLog = nil
 	manager.DelayedCloseTimeout = durationpb.New(0) // an answer that breaks off must be seen to at once
 	return &listenerv3.Listener{
@@ -36,18 +41,36 @@ func sharedListener(l *config.Listener, path string) *listenerv3.Listener {
 	}
 }
 
+// toldInHeaders makes metadata of what the gate says in headers of shared calls.
+func toldInHeaders(keys ...string) *headertometadatav3.Config {
+	told := &headertometadatav3.Config{}
+	for _, key := range keys {
+		told.RequestRules = append(told.RequestRules, &headertometadatav3.Config_Rule{
+			Header: config.ToldHeader + key,
+			OnHeaderPresent: &headertometadatav3.Config_KeyValuePair{
+				MetadataNamespace: config.MetadataNamespace, Key: key, Type: headertometadatav3.Config_STRING,
+			},
+			Remove: true,
+		})
+	}
+	return told
+}
+
 // sharedRoutes lead where the same routes for clients lead, by the name of the route that the gate gives.
 // A name that is not known is told from an upstream's answer by its header.
-func sharedRoutes(c *config.Config, clusters map[*config.Upstream]upstreamClusters) *routev3.RouteConfiguration {
+func sharedRoutes(c *config.Config, to map[*config.Route]destination) *routev3.RouteConfiguration {
 	var routes []*routev3.Route
 	for _, route := range c.Routes {
 		if !sharesCalls(route) {
 			continue
 		}
-		r := forward(route, clusters[route.Upstream].http, false, false)
-		r.Match.Headers = []*routev3.HeaderMatcher{headerMatches(config.RouteHeader, exactly(route.ID))}
-		r.TypedPerFilterConfig, r.ResponseHeadersToAdd = nil, nil
-		routes = append(routes, r)
+		if own := to[route].own.http; own != "" {
+			r := sharedRoute(route, own)
+			r.GetRoute().RetryPolicy = retryPolicy(&route.Retry, false)
+			r.Match.Headers = append(r.Match.Headers, headerMatches(config.ToldHeader+config.OwnKey, exactly("1")))
+			routes = append(routes, r)
+		}
+		routes = append(routes, sharedRoute(route, to[route].http))
 	}
 	unknown := answer("nowhere", match("/"), 404)
 	unknown.TypedPerFilterConfig = nil
@@ -56,6 +79,16 @@ func sharedRoutes(c *config.Config, clusters map[*config.Upstream]upstreamCluste
 		Name:                   SharedName,
 		VirtualHosts:           []*routev3.VirtualHost{{Name: SharedName, Domains: []string{"*"}, Routes: append(routes, unknown)}},
 		ValidateClusters:       wrapperspb.Bool(true),
-		RequestHeadersToRemove: []string{config.RouteHeader, "x-forwarded-proto", "x-forwarded-for"},
+		RequestHeadersToRemove: []string{config.RouteHeader, config.ToldHeader + config.OwnKey, "x-forwarded-proto", "x-forwarded-for"},
 	}
+}
+
+// sharedRoute is the same route for calls that have passed the gate.
+func sharedRoute(route *config.Route, cluster string) *routev3.Route {
+	r := forward(route, cluster, false, false)
+	r.Match.Headers = []*routev3.HeaderMatcher{headerMatches(config.RouteHeader, exactly(route.ID))}
+	r.ResponseHeadersToAdd = nil
+	delete(r.GetTypedPerFilterConfig(), gateFilter)
+	delete(r.GetTypedPerFilterConfig(), tapFilter)
+	return r
 }

@@ -28,13 +28,13 @@ func (r *Resources) tracing(t *config.Traces, systemCA string) (*hcmv3.HttpConne
 	if t.Protocol == "http/protobuf" {
 		collector.HttpService = &corev3.HttpService{HttpUri: &corev3.HttpUri{
 			Uri:              t.Collector.URL() + "/v1/traces",
-			HttpUpstreamType: &corev3.HttpUri_Cluster{Cluster: r.addCluster(t.Collector, authorities, http1)},
+			HttpUpstreamType: &corev3.HttpUri_Cluster{Cluster: r.addCluster(t.Collector, authorities, http1, direct)},
 			Timeout:          durationpb.New(5 * time.Second),
 		}}
 	} else {
 		collector.GrpcService = &corev3.GrpcService{
 			TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{
-				ClusterName: r.addCluster(t.Collector, authorities, http2),
+				ClusterName: r.addCluster(t.Collector, authorities, http2, direct),
 				Authority:   t.Collector.Authority(),
 			}},
 			Timeout: durationpb.New(5 * time.Second),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -108,6 +109,9 @@ func (o *observers) options(log *zap.Logger) extproc.Options {
 				o.metrics.Headroom(route.Prefix, client.Name, of, left.Limit, left.Remaining, left.Reset)
 			}
 		},
+		KeyAnswered: func(upstream *config.Upstream, key string, status int) {
+			o.metrics.KeyAnswered(upstream.Name, key, status)
+		},
 		Settled: func(route *config.Route, reserved, used uint64) {
 			o.metrics.Settled(route.Prefix, reserved, used)
 		},
@@ -150,6 +154,15 @@ func (o *observers) options(log *zap.Logger) extproc.Options {
 		})
 	}
 	return options
+}
+
+// keyRests shows how long upstreams' keys rest.
+func (o *observers) keyRests(gate *extproc.Gate) error {
+	return o.metrics.Register(usage.KeyRests(func(yield func(string, string, time.Duration)) { //nolint:wrapcheck // it says what was being done
+		for _, k := range gate.KeyRests() {
+			yield(k.Upstream, k.Key, k.For)
+		}
+	}))
 }
 
 // handler answers /metrics.

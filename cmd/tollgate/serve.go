@@ -86,6 +86,9 @@ func serve(ctx context.Context, log *zap.Logger, from *source, listen string, lo
 		options.Shared = share.New(socket)
 	}
 	gate, control := extproc.NewGate(options), xds.NewServer(log.Named("xds"))
+	if err := watching.keyRests(gate); err != nil {
+		return err
+	}
 	live := &live{log: log, source: from, gate: gate, control: control, metrics: watching.metrics, shared: socket}
 	if err := live.apply(ctx, c); err != nil {
 		return err

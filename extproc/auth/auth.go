@@ -1,6 +1,6 @@
 // Package auth decides who may pass and with which key the request goes on.
 //
-// A client shows its key in one of the places that OpenAI-style SDKs use (see [places]). The key is
+// A client shows its key in one of the places that OpenAI-style SDKs use (see [config.KeyPlaces]). The key is
 // looked up among the clients' by its digest. Then the route's rule says what happens:
 //
 //	             a client's key        another key       no key
@@ -10,50 +10,23 @@
 //
 // Where the upstream has no keys of its own, the request goes on without one. In no case does a
 // client's key travel on: not in the place where it was shown, and not in a copy elsewhere.
+//
+// An upstream's keys take turns ([Keys]). One that the upstream turned down rests ([RestOf]), and where the
+// request is tried again, [Rekey] gives it another.
 package auth
 
 import (
-	"sync/atomic"
+	"time"
 
 	"tollgate/config"
 	"tollgate/extproc/exchange"
 )
 
-// Key is an upstream's key, and what logs and metrics call it.
-type Key struct {
-	config.Secret
-
-	Fingerprint string
-}
-
-// Keys is an upstream's keys, taking turns. Safe for use by many goroutines.
-type Keys struct {
-	keys []Key
-	next atomic.Uint64
-}
-
-// NewKeys returns a ring of the keys, which may be none.
-func NewKeys(secrets []config.Secret) *Keys {
-	k := &Keys{keys: make([]Key, len(secrets))}
-	for i, secret := range secrets {
-		k.keys[i] = Key{secret, secret.Fingerprint()}
-	}
-	return k
-}
-
-// Next returns the key whose turn it is; false where the upstream has none.
-func (k *Keys) Next() (Key, bool) {
-	if len(k.keys) == 0 {
-		return Key{}, false
-	}
-	turn := k.next.Add(1) - 1
-	return k.keys[turn%uint64(len(k.keys))], true
-}
-
 // Decision is what Admit says of a request that may pass.
 type Decision struct {
 	Client  *config.Client // nil: not one that the configuration names
 	Key     string         // the fingerprint of the upstream's key; empty: it goes on without one
+	Into    string         // the header that holds it, or would; empty: what the client sent travels on
 	Changes exchange.Changes
 }
 
@@ -81,9 +54,16 @@ func Admit(c *config.Config, route *config.Route, keys *Keys, request *exchange.
 	if inQuery(request.Path, shown) {
 		return Decision{}, errKeyInQuery
 	}
-	key, hasKey := keys.Next()
-	changes := swap(request, shown, destination(shown, route.Upstream.KeyHeader), key, hasKey)
-	return Decision{Client: client, Key: key.Fingerprint, Changes: changes}, nil
+	key, hasKey := keys.Next(time.Now())
+	into := destination(shown, route.Upstream.KeyHeader)
+	changes := swap(request, shown, into, key, hasKey)
+	return Decision{Client: client, Key: key.Fingerprint, Into: into, Changes: changes}, nil
+}
+
+// Rekey puts another key into a request that the gate let pass before, and that is tried again: into the
+// header named, where the key of the attempt before it may stand. It never adds to what the client sent.
+func Rekey(request *exchange.Request, into string, key Key, hasKey bool) exchange.Changes {
+	return swap(request, nil, into, key, hasKey)
 }
 
 // swap takes every credential and every copy of one out of the request, and puts the upstream's key

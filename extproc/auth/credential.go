@@ -3,12 +3,12 @@ package auth
 import (
 	"strings"
 
+	"tollgate/config"
 	"tollgate/extproc/exchange"
 )
 
 const (
-	// protocols carries a WebSocket's subprotocols; browsers can send a realtime key only there.
-	protocols = "sec-websocket-protocol"
+	protocols = config.ProtocolsHeader
 
 	// keyProtocol begins the subprotocol that is a key.
 	keyProtocol = "openai-insecure-api-key."
@@ -18,19 +18,13 @@ const (
 	searchable = 8
 )
 
-// places are the headers in which clients show keys, in the order in which they are believed:
-// OpenAI's, Anthropic's, Azure's, Google's.
-func places() [4]string {
-	return [...]string{"authorization", "x-api-key", "api-key", "x-goog-api-key"}
-}
-
 // credential is a key, and the header that it was shown in.
 type credential struct{ header, key string }
 
 // find collects the keys that a request shows, best place first.
 func find(request *exchange.Request) []credential {
 	var shown []credential
-	for _, place := range places() {
+	for _, place := range config.KeyPlaces() {
 		for _, h := range request.Headers {
 			if h.Name != place {
 				continue
@@ -57,7 +51,7 @@ func carries(h exchange.Header, shown []credential) bool {
 	if strings.HasPrefix(h.Name, ":") {
 		return false
 	}
-	for _, place := range places() {
+	for _, place := range config.KeyPlaces() {
 		if h.Name == place {
 			return true
 		}
@@ -89,7 +83,8 @@ func subprotocols(request *exchange.Request) []string {
 	return list
 }
 
-// swapProtocol replaces the key among the subprotocols where ok, else takes it out.
+// swapProtocol puts the key among the subprotocols where ok, in the place of those that are there; else it
+// takes them out.
 func swapProtocol(offered []string, shown []credential, key Key, ok bool) string {
 	var kept []string
 	for _, protocol := range offered {
@@ -97,10 +92,14 @@ func swapProtocol(offered []string, shown []credential, key Key, ok bool) string
 		case strings.HasPrefix(protocol, keyProtocol):
 			if ok {
 				kept = append(kept, keyProtocol+key.Reveal())
+				ok = false
 			}
 		case !copies(protocol, shown):
 			kept = append(kept, protocol)
 		}
+	}
+	if ok {
+		kept = append(kept, keyProtocol+key.Reveal())
 	}
 	return strings.Join(kept, ", ")
 }

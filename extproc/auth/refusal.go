@@ -1,6 +1,11 @@
 package auth
 
-import "tollgate/extproc/exchange"
+import (
+	"strconv"
+	"time"
+
+	"tollgate/extproc/exchange"
+)
 
 // The refusals. Clients read them in OpenAI's shape, so SDKs raise the exceptions that their users
 // know; the words say what to do. Never written to.
@@ -22,3 +27,16 @@ var (
 		Message: "Tollgate: your address may not use this route: ask its operator.",
 	}
 )
+
+// NoKeyLeft refuses a request whose upstream turned down a key, where all others rest for that long.
+func NoKeyLeft(wait time.Duration) *exchange.Refusal {
+	seconds, milliseconds := (wait+time.Second-1)/time.Second, (wait+time.Millisecond-1)/time.Millisecond
+	return &exchange.Refusal{
+		Status: 429, Type: "rate_limit_error", Code: "upstream_rate_limit_exceeded",
+		Message: "Tollgate: the upstream takes no more requests for now, with none of its keys; come back when retry-after says.",
+		Headers: []exchange.Header{
+			{Name: "retry-after", Value: strconv.FormatInt(int64(seconds), 10)},
+			{Name: "retry-after-ms", Value: strconv.FormatInt(int64(milliseconds), 10)},
+		},
+	}
+}

@@ -12,6 +12,7 @@ type Call struct {
 	Route       string    // the route's prefix
 	Upstream    string    // its name
 	Key         string    // the fingerprint of the upstream's key; empty: none
+	Attempts    bool      // what the upstream says against its keys is told attempt by attempt
 	Client      string    // the client's name; empty: not one that the configuration names
 	Address     netip.Addr
 	Method      string
@@ -53,6 +54,7 @@ type End struct {
 	Cause  Cause
 	Status int       // HTTP status; 0: no answer was seen
 	Code   string    // of a refusal, such as invalid_api_key
+	Key    string    // of the attempt that was answered, where it is another than the call's
 	First  time.Time // when the first byte of the answer's body was seen; zero: none
 	Last   time.Time // when the end was seen
 	Events int       // server-sent events

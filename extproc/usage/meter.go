@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -37,9 +38,7 @@ func (t *Meter) Done(answer *openai.Answer, end exchange.End) {
 	}
 	t.ended = true
 	t.ofRoute(end)
-	if t.call.Key != "" && end.Status != 0 && end.Cause != exchange.Refused {
-		t.metrics.calls.keys.WithLabelValues(t.call.Upstream, t.call.Key, keyStatus(end.Status)).Inc()
-	}
+	t.ofKey(end)
 	s := t.metrics.series(t.labels(answer, end))
 	s.requests[statusClass(end.Status)]().Inc()
 	if t.call.Cache.Spared() {
@@ -50,6 +49,15 @@ func (t *Meter) Done(answer *openai.Answer, end exchange.End) {
 	}
 	if s.isGenAI && end.Cause != exchange.Unseen {
 		t.times(s, answer, end)
+	}
+}
+
+// ofKey counts what the upstream says to its key, unless that is told attempt by attempt.
+func (t *Meter) ofKey(end exchange.End) {
+	key, status := cmp.Or(end.Key, t.call.Key), keyStatus(end.Status)
+	told := t.call.Attempts && status != statusClass(end.Status)
+	if key != "" && end.Status != 0 && end.Cause != exchange.Refused && !told {
+		t.metrics.calls.keys.WithLabelValues(t.call.Upstream, key, status).Inc()
 	}
 }
 

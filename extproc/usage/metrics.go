@@ -89,6 +89,11 @@ func (m *Metrics) Refused(route, code string) {
 	m.calls.refusals.WithLabelValues(m.routeNames.label(route, true), m.codes.label(code, true)).Inc()
 }
 
+// KeyAnswered counts an answer by which an upstream turned a key down, of a call whose meter does not.
+func (m *Metrics) KeyAnswered(upstream, key string, status int) {
+	m.calls.keys.WithLabelValues(upstream, key, keyStatus(status)).Inc()
+}
+
 // Shadowed counts a request that a limit which is tried out would have refused.
 func (m *Metrics) Shadowed(route string) {
 	m.calls.shadowed.WithLabelValues(m.routeNames.label(route, true)).Inc()

@@ -1,0 +1,154 @@
+package xds
+
+import (
+	celv3 "cel.dev/expr"
+	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
+	matchv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	xdstypev3 "github.com/cncf/xds/go/xds/type/v3"
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	matchingv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/matching/v3"
+	actionv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/matcher/action/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
+	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	codecv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/upstream_codec/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"tollgate/config"
+)
+
+const (
+	attemptFilter = "tollgate.attempt"
+	answerFilter  = "tollgate.answer"
+)
+
+// keyFilters stand between the router and an upstream with several keys, once for each attempt. The first
+// attempt has its key from the gate, and an answer that says nothing against it is nobody's business: so
+// a request that goes well costs nothing here.
+//
+// Nothing may hold an answer here, as an external processor in the path does: Envoy 1.40 crashes where an
+// upstream answers a request before its end (TestEarlyAnswers).
+func keyFilters(u *config.Upstream) []*hcmv3.HttpFilter {
+	return []*hcmv3.HttpFilter{
+		// Gives an attempt after another its key. Fails closed.
+		unless(isLater(), httpFilter(attemptFilter, prepares(u.Name))),
+		// The next attempt, with another key, need not wait as long as this one would have to.
+		unless(isAgainstKey(), httpFilter("tollgate.hurry", hurries())),
+		// Tells of what turns a key down. Fails open.
+		unless(isAgainstKey(), httpFilter(answerFilter, learns(u.Name))),
+		httpFilter("envoy.filters.http.upstream_codec", &codecv3.UpstreamCodec{}),
+	}
+}
+
+// prepares asks `tollgate serve` what an attempt goes with.
+func prepares(upstream string) *extprocv3.ExternalProcessor {
+	p := asks(upstream)
+	p.MessageTimeout = durationpb.New(gateTimeout)
+	p.StatusOnError = &typev3.HttpStatus{Code: typev3.StatusCode_ServiceUnavailable}
+	p.ProcessingMode.RequestHeaderMode = extprocv3.ProcessingMode_SEND
+	p.MetadataOptions.ReceivingNamespaces = ours()
+	places := config.KeyPlaces()
+	p.ForwardRules = onlyHeaders(append(places[:], config.ProtocolsHeader)...)
+	return p
+}
+
+// learns tells `tollgate serve` of an answer, by its headers.
+func learns(upstream string) *extprocv3.ExternalProcessor {
+	p := asks(upstream)
+	p.ObservabilityMode = true
+	p.FailureModeAllow = true
+	p.DeferredCloseTimeout = durationpb.New(tapCloseTimeout)
+	p.ProcessingMode.ResponseHeaderMode = extprocv3.ProcessingMode_SEND
+	p.ForwardRules = onlyHeaders(":status", "retry-after", "retry-after-ms", "x-ratelimit-reset",
+		"x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens")
+	return p
+}
+
+// asks is what both have in common. The route is named by each route: see filtersOf.
+func asks(upstream string) *extprocv3.ExternalProcessor {
+	service := toTollgate()
+	service.InitialMetadata = []*corev3.HeaderValue{{Key: config.UpstreamHeader, Value: upstream}}
+	return &extprocv3.ExternalProcessor{
+		GrpcService: service,
+		ProcessingMode: &extprocv3.ProcessingMode{
+			RequestHeaderMode:   extprocv3.ProcessingMode_SKIP,
+			RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,
+			ResponseHeaderMode:  extprocv3.ProcessingMode_SKIP,
+			ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
+		},
+		MetadataOptions: &extprocv3.MetadataOptions{ForwardingNamespaces: ours()},
+	}
+}
+
+func ours() *extprocv3.MetadataOptions_MetadataNamespaces {
+	return &extprocv3.MetadataOptions_MetadataNamespaces{Untyped: []string{config.MetadataNamespace}}
+}
+
+// hurries has the retry policy wait as for any other failure, whatever retry-after says.
+func hurries() *headermutationv3.HeaderMutation {
+	return &headermutationv3.HeaderMutation{Mutations: &headermutationv3.Mutations{
+		ResponseMutations: []*mutationv3.HeaderMutation{{
+			Action: &mutationv3.HeaderMutation_Append{Append: header(config.WaitHeader, "0")},
+		}},
+	}}
+}
+
+func onlyHeaders(names ...string) *extprocv3.HeaderForwardingRules {
+	rules := &matcherv3.ListStringMatcher{}
+	for _, name := range names {
+		rules.Patterns = append(rules.Patterns, exactly(name))
+	}
+	return &extprocv3.HeaderForwardingRules{AllowedHeaders: rules}
+}
+
+// unless skips a filter where a condition does not hold.
+func unless(condition *matchv3.Matcher_MatcherList_Predicate_SinglePredicate, filter *hcmv3.HttpFilter) *hcmv3.HttpFilter {
+	skip := &matchv3.Matcher_OnMatch{OnMatch: &matchv3.Matcher_OnMatch_Action{Action: &xdscorev3.TypedExtensionConfig{
+		Name: "skip", TypedConfig: anyOf(&actionv3.SkipFilter{}),
+	}}}
+	not := &matchv3.Matcher_MatcherList_Predicate{MatchType: &matchv3.Matcher_MatcherList_Predicate_NotMatcher{
+		NotMatcher: &matchv3.Matcher_MatcherList_Predicate{MatchType: &matchv3.Matcher_MatcherList_Predicate_SinglePredicate_{SinglePredicate: condition}},
+	}}
+	return httpFilter(filter.GetName(), &matchingv3.ExtensionWithMatcher{
+		XdsMatcher: &matchv3.Matcher{MatcherType: &matchv3.Matcher_MatcherList_{MatcherList: &matchv3.Matcher_MatcherList{
+			Matchers: []*matchv3.Matcher_MatcherList_FieldMatcher{{Predicate: not, OnMatch: skip}},
+		}}},
+		ExtensionConfig: &corev3.TypedExtensionConfig{Name: filter.GetName(), TypedConfig: filter.GetTypedConfig()},
+	})
+}
+
+// isLater holds for an attempt after another: upstream.request_attempt_count > 1, in CEL, of which Envoy
+// takes the parsed form.
+func isLater() *matchv3.Matcher_MatcherList_Predicate_SinglePredicate {
+	count := &celv3.Expr{Id: 2, ExprKind: &celv3.Expr_SelectExpr{SelectExpr: &celv3.Expr_Select{
+		Operand: &celv3.Expr{Id: 3, ExprKind: &celv3.Expr_IdentExpr{IdentExpr: &celv3.Expr_Ident{Name: "upstream"}}},
+		Field:   "request_attempt_count",
+	}}}
+	one := &celv3.Expr{Id: 4, ExprKind: &celv3.Expr_ConstExpr{ConstExpr: &celv3.Constant{ConstantKind: &celv3.Constant_Int64Value{Int64Value: 1}}}}
+	later := &celv3.Expr{Id: 1, ExprKind: &celv3.Expr_CallExpr{CallExpr: &celv3.Expr_Call{Function: "_>_", Args: []*celv3.Expr{count, one}}}}
+	return &matchv3.Matcher_MatcherList_Predicate_SinglePredicate{
+		Input: &xdscorev3.TypedExtensionConfig{Name: "later", TypedConfig: anyOf(&matchv3.HttpAttributesCelMatchInput{})},
+		Matcher: &matchv3.Matcher_MatcherList_Predicate_SinglePredicate_CustomMatch{CustomMatch: &xdscorev3.TypedExtensionConfig{
+			Name: "envoy.matching.matchers.cel_matcher",
+			TypedConfig: anyOf(&matchv3.CelMatcher{ExprMatch: &xdstypev3.CelExpression{
+				CelExprParsed: &celv3.ParsedExpr{Expr: later},
+			}}),
+		}},
+	}
+}
+
+// isAgainstKey holds for an answer that may say something against the key: see auth.RestOf.
+func isAgainstKey() *matchv3.Matcher_MatcherList_Predicate_SinglePredicate {
+	return &matchv3.Matcher_MatcherList_Predicate_SinglePredicate{
+		Input: &xdscorev3.TypedExtensionConfig{Name: "status", TypedConfig: anyOf(&matcherv3.HttpResponseStatusCodeMatchInput{})},
+		Matcher: &matchv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{ValueMatch: &matchv3.StringMatcher{
+			MatchPattern: &matchv3.StringMatcher_SafeRegex{SafeRegex: &matchv3.RegexMatcher{
+				EngineType: &matchv3.RegexMatcher_GoogleRe2{GoogleRe2: &matchv3.RegexMatcher_GoogleRE2{}},
+				Regex:      "401|403|429",
+			}},
+		}},
+	}
+}
