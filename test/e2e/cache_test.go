@@ -25,6 +25,7 @@ clients: [{name: alice, keys: [%s]}, {name: bob, keys: [%s]}]
 upstreams: [{name: openai, url: %q, keys: [%s]}]
 routes: [{prefix: /, upstream: openai, cache: {%s}}]
 telemetry: {usage: true, access_log: access.log}
+retry: {attempts: 1}
 %s`, clientKey, bobsKey, url, upstreamKey, cache, rest)), upstream
 }
 

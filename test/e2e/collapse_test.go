@@ -234,3 +234,39 @@ func TestCollapseOutlivesEnvoy(t *testing.T) {
 		t.Errorf("the upstream was asked %d times", asked)
 	}
 }
+
+// TestCollapseTriesAgain: a shared call is tried again as any other, with another key where one is turned down.
+func TestCollapseTriesAgain(t *testing.T) {
+	t.Parallel()
+	const second = "sk-second-0123456789"
+	url, upstream := mocktest.Start(t, mock.Options{Keys: []string{second}})
+	for name, auth := range map[string]string{"everyone's": "open", "clients' own, too": "passthrough"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := launch(t, fmt.Sprintf(`
+clients: [{name: alice, keys: [%s]}]
+upstreams: [{name: openai, url: %q, keys: [%s, %s]}]
+routes: [{prefix: /, upstream: openai, auth: %s, cache: {}}]
+`, clientKey, url, upstreamKey, second, auth))
+			for i := range 4 {
+				got := side{g.url, clientKey}.do(t, post("/v1/chat/completions", question(fmt.Sprint(auth, i), true)))
+				if got.Status != http.StatusOK {
+					t.Errorf("got %d %s", got.Status, got.Body)
+				}
+			}
+			if auth == "passthrough" {
+				got := side{g.url, second}.do(t, post("/v1/chat/completions", question("own", true)))
+				if got.Status != http.StatusOK {
+					t.Errorf("with a key of one's own: got %d %s", got.Status, got.Body)
+				}
+			}
+			for _, r := range upstream.Requests() {
+				for name, values := range r.Header {
+					if strings.HasPrefix(strings.ToLower(name), "tollgate") || strings.Contains(strings.Join(values, ""), clientKey) {
+						t.Errorf("the upstream sees %s: %q", name, values)
+					}
+				}
+			}
+		})
+	}
+}
