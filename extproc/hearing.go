@@ -28,7 +28,7 @@ func (g *Gate) hear(a *admission) *hearing {
 		end:   exchange.End{Cause: exchange.Cut},
 		whole: body{budget: &g.taps, most: maxBody},
 	}
-	if api := openai.APIOf(a.call.Path); api != openai.Other {
+	if api := openai.APIOf(a.call.Path); api != openai.Other && (len(a.listeners) > 0 || a.keeping != nil) {
 		h.assembler = openai.NewAssembler(api)
 	}
 	return h
