@@ -10,6 +10,7 @@ package cache
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"time"
 
 	"tollgate/extproc/openai"
@@ -55,6 +56,8 @@ type Store interface {
 	// Close ends the store; what was put is kept where it outlives the process.
 	Close() error
 }
+
+var errClosed = errors.New("the cache is closed")
 
 // Stats tells how full a store is. What a store cannot know is -1.
 type Stats struct {

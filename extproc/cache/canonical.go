@@ -2,223 +2,224 @@ package cache
 
 import (
 	"bytes"
-	"encoding/binary"
-	"strconv"
-	"unicode/utf16"
-	"unicode/utf8"
+	"errors"
+	"slices"
 )
 
-// scanner reads one valid JSON value, and writes it in its canonical form.
-type scanner struct {
-	*canonical
+const (
+	maxDepth = 64 // of values in values; OpenAI's own limits are below 20
 
-	in []byte
-	at int
+	// maxMoved is how many bytes may be moved to put members in order, for each that is read: objects in
+	// objects could otherwise be made so that the work grows with the depth.
+	maxMoved = 32
+)
+
+var (
+	errMalformed = errors.New("not valid JSON")
+	errDeep      = errors.New("nested too deep")
+)
+
+// canonical writes JSON so that all that means the same is written the same, and is JSON again: as RFC
+// 8785 says, but numbers keep all their digits (see number), half of a surrogate pair stays the escape
+// that it was, and members are in the order of their names' bytes.
+type canonical struct {
+	out     []byte
+	in      []byte
+	at      int
+	depth   int
+	moved   int
+	members []member // of the objects in progress, the innermost last
 }
 
-// next is the next byte that is not white space.
-func (s *scanner) next() byte {
-	for s.at < len(s.in) {
-		switch b := s.in[s.at]; b {
-		case ' ', '\t', '\r', '\n':
-			s.at++
-		default:
-			return b
+// member is where an object's member lies in out. Its name ends where its value begins.
+type member struct{ start, value, end int }
+
+// reset makes ready for another document.
+func (c *canonical) reset(in []byte) {
+	c.in, c.at, c.depth, c.moved, c.members = in, 0, 0, 0, c.members[:0]
+}
+
+// document appends a whole document. Its errors quote nothing of it.
+func (c *canonical) document(in []byte) error {
+	c.reset(in)
+	c.space()
+	if err := c.value(); err != nil {
+		return err
+	}
+	c.space()
+	if c.at < len(c.in) {
+		return errMalformed
+	}
+	return nil
+}
+
+func (c *canonical) value() error {
+	switch c.peek() {
+	case '{', '[':
+		return c.nested()
+	case '"':
+		return c.string()
+	case 't':
+		return c.literal("true")
+	case 'f':
+		return c.literal("false")
+	case 'n':
+		return c.literal("null")
+	}
+	return c.number()
+}
+
+func (c *canonical) nested() (err error) {
+	if c.depth++; c.depth > maxDepth {
+		return errDeep
+	}
+	if c.peek() == '{' {
+		err = c.object()
+	} else {
+		err = c.array()
+	}
+	c.depth--
+	return err
+}
+
+func (c *canonical) literal(word string) error {
+	if !bytes.HasPrefix(c.in[c.at:], []byte(word)) {
+		return errMalformed
+	}
+	c.at += len(word)
+	c.out = append(c.out, word...)
+	return nil
+}
+
+func (c *canonical) array() error {
+	c.copy()
+	if c.space(); c.peek() == ']' {
+		c.copy()
+		return nil
+	}
+	for {
+		c.space()
+		if err := c.value(); err != nil {
+			return err
 		}
+		if c.space(); c.peek() == ']' {
+			c.copy()
+			return nil
+		}
+		if c.peek() != ',' {
+			return errMalformed
+		}
+		c.copy()
+	}
+}
+
+func (c *canonical) object() error {
+	c.copy()
+	first := len(c.members)
+	if c.space(); c.peek() == '}' {
+		c.copy()
+		return nil
+	}
+	for {
+		if err := c.member(); err != nil {
+			return err
+		}
+		if c.space(); c.peek() == '}' {
+			break
+		}
+		if c.peek() != ',' {
+			return errMalformed
+		}
+		c.copy()
+	}
+	if err := c.order(first); err != nil {
+		return err
+	}
+	c.members = c.members[:first]
+	c.copy()
+	return nil
+}
+
+func (c *canonical) member() error {
+	m := member{start: len(c.out)}
+	if c.space(); c.peek() != '"' {
+		return errMalformed
+	}
+	if err := c.string(); err != nil {
+		return err
+	}
+	if c.space(); c.peek() != ':' {
+		return errMalformed
+	}
+	c.copy()
+	m.value = len(c.out)
+	c.space()
+	if err := c.value(); err != nil {
+		return err
+	}
+	m.end = len(c.out)
+	c.members = append(c.members, m)
+	return nil
+}
+
+// order puts the members of an object, from the first, in the order of their names. Of two with one name
+// the last counts, as for Python, JavaScript and Go.
+func (c *canonical) order(first int) error {
+	members := c.members[first:]
+	if c.ordered(members) {
+		return nil
+	}
+	start, end := members[0].start, len(c.out)
+	if c.moved += end - start; c.moved > maxMoved*len(c.in) {
+		return errDeep
+	}
+	slices.SortStableFunc(members, func(a, b member) int { return bytes.Compare(c.name(a), c.name(b)) })
+	for i, m := range members {
+		if i+1 < len(members) && bytes.Equal(c.name(m), c.name(members[i+1])) {
+			continue
+		}
+		if len(c.out) > end {
+			c.out = append(c.out, ',')
+		}
+		c.out = append(c.out, c.out[m.start:m.end]...)
+	}
+	c.out = c.out[:start+copy(c.out[start:], c.out[end:])]
+	return nil
+}
+
+func (c *canonical) ordered(members []member) bool {
+	for i := 1; i < len(members); i++ {
+		if bytes.Compare(c.name(members[i-1]), c.name(members[i])) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *canonical) name(m member) []byte { return c.out[m.start:m.value] }
+
+// space passes over white space.
+func (c *canonical) space() {
+	for c.at < len(c.in) {
+		switch c.in[c.at] {
+		case ' ', '\t', '\r', '\n':
+			c.at++
+		default:
+			return
+		}
+	}
+}
+
+// peek returns the next byte, 0 at the end.
+func (c *canonical) peek() byte {
+	if c.at < len(c.in) {
+		return c.in[c.at]
 	}
 	return 0
 }
 
-func (s *scanner) value(depth int) error {
-	if depth > maxDepth {
-		return errTooDeep
-	}
-	switch b := s.next(); b {
-	case '{':
-		return s.objectValue(depth)
-	case '[':
-		return s.array(depth)
-	case '"':
-		s.stringValue()
-	case 't', 'f', 'n':
-		s.out = append(s.out, b)
-		for s.at < len(s.in) && s.in[s.at] >= 'a' && s.in[s.at] <= 'z' {
-			s.at++
-		}
-	default:
-		s.number()
-	}
-	return nil
-}
-
-func (s *scanner) objectValue(depth int) error {
-	mark, first := len(s.out), len(s.members)
-	s.at++ // {
-	for s.next() == '"' {
-		from := len(s.out)
-		s.out = s.unescaped(s.out)
-		name := string(s.out[from:])
-		s.out = s.out[:from]
-		if s.next() == ':' {
-			s.at++
-		}
-		if err := s.value(depth + 1); err != nil {
-			return err
-		}
-		s.members = append(s.members, member{name, from, len(s.out)})
-		if s.next() == ',' {
-			s.at++
-		}
-	}
-	s.at++ // }
-	s.object(mark, first)
-	return nil
-}
-
-func (s *scanner) array(depth int) error {
-	s.at++ // [
-	s.out = append(s.out, '[')
-	for {
-		switch s.next() {
-		case ']', 0:
-			s.at++
-			s.out = append(s.out, ']')
-			return nil
-		case ',':
-			s.at++
-		}
-		if s.next() == ']' {
-			continue
-		}
-		if err := s.value(depth + 1); err != nil {
-			return err
-		}
-	}
-}
-
-// stringValue writes a string's text behind its length.
-func (s *scanner) stringValue() {
-	end := bytes.IndexByte(s.in[s.at+1:], '"')
-	if end < 0 {
-		end = len(s.in) - s.at - 1
-	}
-	plain := s.in[s.at+1 : s.at+1+end]
-	s.out = append(s.out, '"')
-	if bytes.IndexByte(plain, '\\') < 0 {
-		s.out = binary.AppendUvarint(s.out, uint64(len(plain)))
-		s.out = append(s.out, plain...)
-		s.at += end + 2
-		return
-	}
-	text := s.unescaped(nil)
-	s.out = binary.AppendUvarint(s.out, uint64(len(text)))
-	s.out = append(s.out, text...)
-}
-
-// unescaped appends a string without its quotes and escapes. Half of a surrogate pair, which is no
-// character, keeps a form of its own (WTF-8).
-func (s *scanner) unescaped(to []byte) []byte {
-	s.at++ // "
-	for s.at < len(s.in) {
-		b := s.in[s.at]
-		s.at++
-		switch {
-		case b == '"':
-			return to
-		case b != '\\' || s.at >= len(s.in):
-			to = append(to, b)
-		default:
-			to = s.escape(to)
-		}
-	}
-	return to
-}
-
-func (s *scanner) escape(to []byte) []byte {
-	b := s.in[s.at]
-	s.at++
-	switch b {
-	case 'b':
-		return append(to, '\b')
-	case 'f':
-		return append(to, '\f')
-	case 'n':
-		return append(to, '\n')
-	case 'r':
-		return append(to, '\r')
-	case 't':
-		return append(to, '\t')
-	case 'u':
-		return s.unicode(to)
-	}
-	return append(to, b)
-}
-
-// unicode reads the four digits of \u, and the second half of a pair.
-func (s *scanner) unicode(to []byte) []byte {
-	r := s.hex()
-	if !utf16.IsSurrogate(r) {
-		return utf8.AppendRune(to, r)
-	}
-	if back := s.at; bytes.HasPrefix(s.in[s.at:], []byte(`\u`)) {
-		s.at += 2
-		if pair := utf16.DecodeRune(r, s.hex()); pair != utf8.RuneError {
-			return utf8.AppendRune(to, pair)
-		}
-		s.at = back
-	}
-	return append(to, 0xe0|byte(r>>12&0x0f), 0x80|byte(r>>6&0x3f), 0x80|byte(r&0x3f))
-}
-
-func (s *scanner) hex() rune {
-	end := min(s.at+4, len(s.in))
-	n, err := strconv.ParseUint(string(s.in[s.at:end]), 16, 16)
-	if err != nil {
-		return utf8.RuneError
-	}
-	s.at = end
-	return rune(n)
-}
-
-// number writes a number's exact value: its digits without zeros around them, and a power of ten.
-func (s *scanner) number() {
-	from := s.at
-	for s.at < len(s.in) && bytes.IndexByte([]byte("+-.0123456789eE"), s.in[s.at]) >= 0 {
-		s.at++
-	}
-	if s.at == from { // not JSON: never stand still
-		s.at++
-	}
-	text := s.in[from:s.at]
-	s.out = append(s.out, '#')
-	s.out = appendNumber(s.out, text)
-	s.out = append(s.out, ';')
-}
-
-func appendNumber(to, text []byte) []byte {
-	mantissa, power := text, int64(0)
-	if i := bytes.IndexAny(text, "eE"); i >= 0 {
-		n, err := strconv.ParseInt(string(text[i+1:]), 10, 62)
-		if err != nil {
-			return append(to, text...) // such a power has no other form that anyone writes
-		}
-		mantissa, power = text[:i], n
-	}
-	negative := bytes.HasPrefix(mantissa, []byte("-"))
-	mantissa = bytes.TrimPrefix(mantissa, []byte("-"))
-	whole, fraction, _ := bytes.Cut(mantissa, []byte("."))
-	power -= int64(len(fraction))
-	digits := append(bytes.Clone(whole), fraction...)
-	short := bytes.TrimRight(digits, "0")
-	power += int64(len(digits) - len(short))
-	short = bytes.TrimLeft(short, "0")
-	if len(short) == 0 {
-		return append(to, '0') // -0 is 0
-	}
-	if negative {
-		to = append(to, '-')
-	}
-	to = append(to, short...)
-	to = append(to, 'e')
-	return strconv.AppendInt(to, power, 10)
+// copy appends the next byte as it is.
+func (c *canonical) copy() {
+	c.out = append(c.out, c.in[c.at])
+	c.at++
 }

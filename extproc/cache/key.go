@@ -3,103 +3,110 @@ package cache
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"tollgate/extproc/openai"
 )
 
-// format is the version of keys and of entries: an answer that was kept in another is not found.
-const format = 1
+// keyFormat is part of each key: to be changed with what is digested, lest an old entry answers a new key.
+const keyFormat = "tollgate cache key 1"
 
-// maxDepth bounds how deep a request's JSON may be nested.
-const maxDepth = 500
+// poolable is the largest buffer that is kept for the next key.
+const poolable = 1 << 20
 
-// errTooDeep is the error of a request that is nested deeper than can be compared.
-var errTooDeep = errors.New("the request's JSON is nested too deep")
-
-// means nothing to the answer: how it is sent, who asks, and what is meant for a cache.
-func meansNothing(member string) bool {
-	switch member {
-	case "stream", "stream_options", "user", "safety_identifier", "prompt_cache_key", "metadata", "caching":
-		return true
-	}
-	return false
-}
-
-// scratch is where a request is written in its canonical form.
-var scratch = sync.Pool{New: func() any { return new(canonical) }}
-
-// KeyOf is the key of a request, within a space that says what else an answer depends on: route, client
-// and the like. Two requests of one space have the same key if, and only if, they mean the same: their
-// JSON may differ in the order of members, white space, the forms of numbers and escapes. The error
-// says that a request cannot be compared.
+// KeyOf digests what can change an answer: the API, the request's body and the space that it is asked in,
+// such as the route, the path and the client. Bodies that mean the same have the same key: the order of
+// members, white space, and the ways to write a number or a string do not matter. Those that mean
+// something else have another.
 //
-// The body is one that [openai.ParseRequest] took: it is valid.
+// The error says why an answer cannot be kept: the API is not one whose answers can, or a value is
+// malformed, nested too deep or a number out of all bounds.
 func KeyOf(request *openai.Request, space ...string) (Key, error) {
-	c := scratch.Get().(*canonical) //nolint:forcetypeassert // nothing else is put there
-	defer scratch.Put(c)
-	c.out, c.names = c.out[:0], c.names[:0]
-	c.out = append(c.out, format)
-	c.text(string(request.API))
-	c.out = binary.AppendUvarint(c.out, uint64(len(space)))
+	beside, ok := besideTheAnswer(request.API)
+	if !ok {
+		return Key{}, fmt.Errorf("answers of the API %q are not kept", request.API)
+	}
+	d := digests.Get().(*digest) //nolint:forcetypeassert // the pool holds nothing else
+	defer d.free()
+	d.text(keyFormat)
+	d.text(string(request.API))
+	d.out = binary.AppendUvarint(d.out, uint64(len(space)))
 	for _, s := range space {
-		c.text(s)
+		d.text(s)
 	}
+	if err := d.fields(request, beside); err != nil {
+		return Key{}, err
+	}
+	return sha256.Sum256(d.out), nil
+}
+
+// besideTheAnswer names the members that do not change an API's answer, but how it is sent, counted or
+// priced. It returns false for APIs whose answers are not kept; those that take files are among them, as
+// no field holds the file.
+func besideTheAnswer(api openai.API) ([]string, bool) {
+	switch api {
+	case openai.Chat, openai.Completions, openai.Embeddings:
+		return []string{
+			"stream", "stream_options", "user", "metadata", "caching",
+			"store", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options",
+		}, true
+	case openai.Messages:
+		return []string{"stream", "metadata", "caching"}, true
+	case openai.Responses:
+		// The response repeats user, metadata, safety_identifier and the like: another's are not to be told.
+		// And what is stored can be named by later requests, what is not cannot.
+		return []string{"stream", "stream_options", "caching"}, true
+	case openai.Transcriptions, openai.Other:
+	}
+	return nil, false
+}
+
+// digest is what a key is made of, before it is hashed.
+type digest struct {
+	canonical
+
+	names []string
+}
+
+var digests = sync.Pool{New: func() any { return &digest{} }}
+
+func (d *digest) free() {
+	d.reset(nil)
+	clear(d.names) // they are parts of a request's body
+	d.names, d.out = d.names[:0], d.out[:0]
+	if cap(d.out) <= poolable {
+		digests.Put(d)
+	}
+}
+
+// text appends a string so that no other string, nor two of them, could be taken for it.
+func (d *digest) text(s string) {
+	d.out = binary.AppendUvarint(d.out, uint64(len(s)))
+	d.out = append(d.out, s...)
+}
+
+// fields appends the body's members in the order of their names.
+func (d *digest) fields(request *openai.Request, beside []string) error {
 	for name := range request.Fields {
-		if !meansNothing(name) {
-			c.names = append(c.names, name)
+		if !slices.Contains(beside, name) {
+			d.names = append(d.names, name)
 		}
 	}
-	slices.Sort(c.names)
-	for _, name := range c.names {
-		c.text(name)
-		s := scanner{canonical: c, in: request.Fields[name]}
-		if err := s.value(0); err != nil {
-			return Key{}, err
+	slices.Sort(d.names)
+	for _, name := range d.names {
+		// What could not be read has become a replacement character: two names may have become one.
+		if strings.ContainsRune(name, utf8.RuneError) {
+			return fmt.Errorf("a member's name cannot be read: %q", name)
 		}
-	}
-	return sha256.Sum256(c.out), nil
-}
-
-// canonical is JSON written so that equal values, and no others, are equal bytes.
-type canonical struct {
-	out     []byte
-	names   []string
-	members []member
-}
-
-// member is where a member of an object was written.
-type member struct {
-	name     string
-	from, to int // its value
-}
-
-// text writes a string behind its length.
-func (c *canonical) text(s string) {
-	c.out = binary.AppendUvarint(c.out, uint64(len(s)))
-	c.out = append(c.out, s...)
-}
-
-// object takes the place of what was written since a mark by the members' digest: in the order of their
-// names, of two with one name the last, as upstreams take them.
-func (c *canonical) object(mark, first int) {
-	members := c.members[first:]
-	slices.SortStableFunc(members, func(a, b member) int { return strings.Compare(a.name, b.name) })
-	digest := sha256.New()
-	var length [binary.MaxVarintLen64]byte
-	for i, m := range members {
-		if i+1 < len(members) && members[i+1].name == m.name {
-			continue
+		d.text(name)
+		if err := d.document(request.Fields[name]); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		digest.Write(binary.AppendUvarint(length[:0], uint64(len(m.name))))
-		digest.Write([]byte(m.name))
-		digest.Write(c.out[m.from:m.to])
+		d.out = append(d.out, '\n') // ends a number
 	}
-	clear(members)
-	c.members = c.members[:first]
-	c.out = append(c.out[:mark], '{')
-	c.out = digest.Sum(c.out)
+	return nil
 }
