@@ -1,138 +1,244 @@
 package cache
 
 import (
-	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
 	"tollgate/extproc/openai"
 )
 
-// Storable returns nil for an answer that may be given again: one that is whole and a success. body is all
-// of it, answer what was read of it. The error says what is amiss, and does not quote the answer.
+// Storable returns nil for an answer that may be given again: one that is whole and a success. Body is all
+// of it, and answer is what was read of it. What is not known to be both is neither: the error says what is
+// amiss, and does not quote the answer.
 func Storable(api openai.API, status int, answer *openai.Answer, stream bool, body []byte) error {
 	switch {
 	case status != http.StatusOK:
 		return fmt.Errorf("its status is %d", status)
+	case answer == nil || !answer.Finished:
+		return errors.New("it has no end")
 	case answer.Error != nil:
-		return errors.New("it is an error")
+		return errIsError
 	case answer.Truncated:
 		return errors.New("it is too large to be looked through")
-	case !answer.Finished:
-		return errors.New("it has no end")
+	case stream:
+		return storableStream(api, body)
 	}
-	if stream {
-		if err := wellFormed(body); err != nil {
-			return err
-		}
-	} else if !gjson.ValidBytes(body) || !gjson.ParseBytes(body).IsObject() {
-		return errors.New("it is no JSON object")
+	root, err := parseObject(body)
+	if err != nil {
+		return err
+	}
+	return storablePlain(api, root)
+}
+
+var (
+	errNotObject = errors.New("it is not a JSON object")
+	errIsError   = errors.New("it holds an error")
+)
+
+func storablePlain(api openai.API, root gjson.Result) error {
+	if err := noError(root); err != nil {
+		return err
 	}
 	switch api {
 	case openai.Chat, openai.Completions:
-		return finished(answer)
+		return chatWhole(api, root)
 	case openai.Responses:
-		return completed(stream, body)
+		return responseWhole(root)
 	case openai.Embeddings:
-		return embedded(body)
-	case openai.Messages, openai.Transcriptions, openai.Other:
+		return embeddingsWhole(root)
+	case openai.Messages:
+		return messageWhole(root)
+	case openai.Transcriptions, openai.Other:
 	}
-	return errors.New("its API is not cached")
+	return errors.New("answers of its API are not kept")
 }
 
-// wellFormed wants every event to be JSON, and nothing to come after the end.
-func wellFormed(body []byte) error {
-	var reader openai.Reader
-	var err error
-	done := false
-	look := func(event *openai.Event) {
-		data := bytes.TrimSpace(event.Data)
-		switch {
-		case len(data) == 0 || err != nil:
-		case done:
-			err = errors.New("it goes on after its end")
-		case string(data) == "[DONE]":
-			done = true
-		case !gjson.ValidBytes(data):
-			err = errors.New("an event is no JSON")
-		case isError(gjson.GetBytes(data, "error")):
-			err = errors.New("an event is an error")
+// maxFlat is how long JSON may be for gjson to say whether it is valid: it calls itself for each level of
+// nesting, without a bound.
+const maxFlat = 64 << 10
+
+func parseObject(data []byte) (gjson.Result, error) {
+	valid := gjson.ValidBytes
+	if len(data) > maxFlat {
+		valid = json.Valid
+	}
+	if !valid(data) {
+		return gjson.Result{}, errNotObject
+	}
+	root := gjson.ParseBytes(data)
+	if !root.IsObject() {
+		return gjson.Result{}, errNotObject
+	}
+	return root, nil
+}
+
+// noError finds an error in an object's members. All of one name are looked at: SDKs do not agree on which
+// of two counts.
+func noError(object gjson.Result) (err error) {
+	object.ForEach(func(name, value gjson.Result) bool {
+		isError := name.Str == "error" && value.Type != gjson.Null
+		isError = isError || (name.Str == "object" || name.Str == "type") && value.Str == "error"
+		if isError {
+			err = errIsError
 		}
-	}
-	reader.Feed(body, look)
-	reader.Close(look)
-	if reader.Dropped() > 0 {
-		return errors.New("an event is too large")
-	}
+		return err == nil
+	})
 	return err
 }
 
-// isError tells whether an event's member says that something went wrong.
-func isError(member gjson.Result) bool {
-	switch member.Raw {
-	case "", "null", `""`, "{}", "[]", "false", "0":
-		return false
+func chatWhole(api openai.API, root gjson.Result) error {
+	seen := choices{}
+	err := seen.add(root.Get("choices"), func(choice gjson.Result) error {
+		if api == openai.Chat && !choice.Get("message").IsObject() {
+			return errors.New("a choice has no message")
+		}
+		if api == openai.Completions && choice.Get("text").Type != gjson.String {
+			return errors.New("a choice has no text")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	return true
+	return seen.finished()
 }
 
-// finished wants every choice to have come to an end of its own.
-func finished(answer *openai.Answer) error {
-	if len(answer.Choices) == 0 {
+// choices is why each choice ended, by index; empty: it has not.
+type choices map[int64]string
+
+// add notes the choices of a body or of a stream's event.
+func (c choices) add(list gjson.Result, check func(choice gjson.Result) error) error {
+	if !list.IsArray() {
+		return errors.New("it has no list of choices")
+	}
+	for _, choice := range list.Array() {
+		if !choice.IsObject() {
+			return errors.New("a choice is no object")
+		}
+		if err := noError(choice); err != nil {
+			return err
+		}
+		if err := check(choice); err != nil {
+			return err
+		}
+		if err := c.note(choice); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c choices) note(choice gjson.Result) error {
+	index := choice.Get("index")
+	if index.Exists() && (index.Type != gjson.Number || index.Num != float64(index.Int())) {
+		return errors.New("a choice's index is no whole number")
+	}
+	reason := choice.Get("finish_reason")
+	if reason.Type != gjson.Null && reason.Type != gjson.String {
+		return errors.New("a finish_reason is no string")
+	}
+	if reason.Str != "" || c[index.Int()] == "" {
+		c[index.Int()] = reason.Str
+	}
+	return nil
+}
+
+// finished tells whether all have ended, and well.
+func (c choices) finished() error {
+	if len(c) == 0 {
 		return errors.New("it has no choice")
 	}
-	for i, c := range answer.Choices {
-		switch c.FinishReason {
-		case "":
-			return fmt.Errorf("choice %d has no finish_reason", c.Index)
-		case "content_filter", "error", "insufficient_system_resource":
-			return fmt.Errorf("choice %d was stopped", c.Index)
+	for index, reason := range c {
+		if index < 0 || index >= int64(len(c)) {
+			return errors.New("a choice is missing")
 		}
-		if c.Index != i {
-			return fmt.Errorf("choice %d is missing", i)
+		if err := endedWell(reason, chatEnds); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// completed wants a response that is complete, or as long as it was to be at most.
-func completed(stream bool, body []byte) error {
-	response := gjson.ParseBytes(body)
-	if stream {
-		var reader openai.Reader
-		look := func(event *openai.Event) {
-			if r := gjson.GetBytes(event.Data, "response"); r.IsObject() {
-				response = gjson.Parse(string([]byte(r.Raw)))
-			}
-		}
-		reader.Feed(body, look)
-		reader.Close(look)
+// Why an answer may have ended. What is not here was stopped: by a filter (content_filter, refusal), an
+// upstream out of breath (insufficient_system_resource, abort, error), or for a reason that is not known
+// yet. An answer as long as it was to be at most is what was asked for.
+var (
+	chatEnds = []string{
+		"stop", "length", "tool_calls", "function_call", // OpenAI's, and then others' words for them
+		"eos", "eos_token", "stop_sequence", "end_turn", "max_tokens", "model_length", "tool_use",
 	}
-	switch response.Get("status").Str {
+	messageEnds = []string{"end_turn", "max_tokens", "stop_sequence", "tool_use", "model_context_window_exceeded"}
+)
+
+func endedWell(reason string, ends []string) error {
+	if reason == "" {
+		return errors.New("it does not say why it ended")
+	}
+	if !slices.Contains(ends, reason) {
+		return errors.New("it was stopped")
+	}
+	return nil
+}
+
+// responseWhole wants a response that is completed, or as long as it was to be at most.
+func responseWhole(root gjson.Result) error {
+	ends := []string{"", "completed"}
+	switch root.Get("status").Str {
 	case "completed":
-		return nil
 	case "incomplete":
-		if response.Get("incomplete_details.reason").Str == "max_output_tokens" {
+		if root.Get("incomplete_details.reason").Str != "max_output_tokens" {
+			return errors.New("it was stopped")
+		}
+		ends = append(ends, "incomplete")
+	default:
+		return errors.New("the response is not completed")
+	}
+	return eachOf(root.Get("output"), "output", func(item gjson.Result) error {
+		if !slices.Contains(ends, item.Get("status").Str) {
+			return errors.New("an item of its output is not completed")
+		}
+		return noError(item)
+	})
+}
+
+// embeddingsWhole wants numbers, or their base64, in each embedding. Some upstreams write null for what is no
+// number.
+func embeddingsWhole(root gjson.Result) error {
+	return eachOf(root.Get("data"), "data", func(item gjson.Result) error {
+		vector := item.Get("embedding")
+		switch {
+		case vector.Type == gjson.String && vector.Str != "":
+			return nil
+		case vector.IsArray() && strings.Trim(vector.Raw, "[] \t\r\n") != "" && !strings.ContainsAny(vector.Raw[1:], `"{[ntf`):
 			return nil
 		}
-	}
-	return errors.New("the response is not completed")
+		return errors.New("an embedding is missing")
+	})
 }
 
-// embedded wants an embedding for each input.
-func embedded(body []byte) error {
-	data := gjson.GetBytes(body, "data")
-	whole := data.IsArray() && data.Get("#").Int() > 0
-	data.ForEach(func(_, item gjson.Result) bool {
-		embedding := item.Get("embedding")
-		whole = whole && (embedding.IsArray() && embedding.Get("#").Int() > 0 || embedding.Str != "")
-		return whole
-	})
-	if !whole {
-		return errors.New("an embedding is missing")
+func messageWhole(root gjson.Result) error {
+	if root.Get("type").Str != "message" || !root.Get("content").IsArray() {
+		return errors.New("it is not a message")
 	}
-	return nil
+	return endedWell(root.Get("stop_reason").Str, messageEnds)
+}
+
+// eachOf checks the objects in a list, which must not be empty.
+func eachOf(list gjson.Result, name string, check func(gjson.Result) error) (err error) {
+	if !list.IsArray() || !list.Get("0").Exists() {
+		return fmt.Errorf("it has no %s", name)
+	}
+	list.ForEach(func(_, item gjson.Result) bool {
+		if err = check(item); err == nil && !item.IsObject() {
+			err = fmt.Errorf("there is something else than objects in its %s", name)
+		}
+		return err == nil
+	})
+	return err
 }
