@@ -93,7 +93,7 @@ routes:
     upstream: openai
     auth: passthrough # a client's key is swapped, any other travels on; required refuses others
 clients:
-  - name: forward-key-1
+  - name: forward-key-b525f796
     keys:
       - ${FORWARD_KEY_1}
 `

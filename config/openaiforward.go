@@ -60,7 +60,8 @@ func (v *variables) message() *tollgatev1.Config {
 	m := &tollgatev1.Config{Listener: v.listener(), Ip: v.ipRules()}
 	for i, key := range v.keys("FORWARD_KEY") {
 		v.names[fmt.Sprintf("clients[%d]", i)] = "FORWARD_KEY"
-		m.Clients = append(m.Clients, &tollgatev1.Client{Name: fmt.Sprintf("forward-key-%d", i+1), Keys: []string{key}})
+		// Not by its place: limits and caches know a client by its name, and an edit moves others there.
+		m.Clients = append(m.Clients, &tollgatev1.Client{Name: "forward-key-" + NewSecret(key).Fingerprint(), Keys: []string{key}})
 	}
 	m.ChatLog = v.chatLog()
 	v.limits(m)
