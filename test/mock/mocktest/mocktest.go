@@ -8,6 +8,8 @@
 package mocktest
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http/httptest"
 	"testing"
@@ -24,15 +26,21 @@ func Start(tb testing.TB, opts mock.Options) (url string, upstream *mock.Server)
 	return server.URL, upstream
 }
 
-// FreeAddress returns an address of 127.0.0.1 on which nobody listens.
+// FreeAddress returns an address of 127.0.0.1 on which nobody listens. Its port is not one of those that
+// Linux gives to outgoing connections: between here and its use one of these could be taken.
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatalf("finding a free port: %v", err)
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", address)
+		if err != nil {
+			continue
+		}
+		_ = listener.Close()
+		return address
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	tb.Fatal("no free port was found")
+	return ""
 }
 
 // end does not wait for streams that a test left behind.
