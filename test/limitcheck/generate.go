@@ -9,24 +9,34 @@ import (
 // Models that clients ask for.
 var Models = []string{"gpt-4o", "gpt-4o-mini", "o3"} //nolint:gochecknoglobals // a table
 
-// Generate makes a random configuration. Of its clients, those called cal-… are for who wants to learn
-// what the gateway reserves for a request: they may take more tokens than there are, of /cal.
+// regulars are the clients that send requests.
+var regulars = []string{"alice", "bob", "carol"} //nolint:gochecknoglobals // a table
+
+// Generate makes a random configuration. Two of its routes are for who needs an answer whatever the
+// limits are, and no random request goes there, nor comes from the client called spare: /cal limits tokens alone, and /probe requests, to more
+// than there can be.
 func Generate(random *rand.Rand, dotenv bool) *Spec {
 	g := generator{random}
-	s := &Spec{Dotenv: dotenv, Clients: []Client{
-		{Name: "alice", Key: "fk-alice-0123456789"}, {Name: "bob", Key: "fk-bob-0123456789"}, {Name: "carol", Key: "fk-carol-0123456789"},
-	}}
+	s := &Spec{Dotenv: dotenv}
+	for _, name := range regulars {
+		s.Clients = append(s.Clients, Client{Name: name, Key: "fk-" + name + "-0123456789"})
+	}
+	s.Clients = append(s.Clients, Client{Name: "spare", Key: "fk-spare-0123456789"})
 	if dotenv {
 		s.dotenv(g)
 		return s
 	}
 	// The second lies below the first and has limits of its own, so a path can be under both rules.
 	s.Routes = []Route{
-		{Prefix: "/free"}, {Prefix: "/free/own", Limits: g.limits(1+g.IntN(2), "/free/own")}, {Prefix: "/other"},
-		{Prefix: "/a", Limits: g.limits(1+g.IntN(3), "/a")}, {Prefix: "/b", Limits: g.limits(1+g.IntN(3), "/b")},
+		{Prefix: "/free"},
+		{Prefix: "/free/own", Limits: g.limits(1+g.IntN(2), "/free/own")},
+		{Prefix: "/other"},
+		{Prefix: "/a", Limits: g.limits(1+g.IntN(3), "/a")},
+		{Prefix: "/b", Limits: g.limits(1+g.IntN(3), "/b")},
 		{Prefix: "/tokens", Limits: []Limit{g.limit("/tokens", true), g.limit("/tokens", false)}},
 		{Prefix: "/door", Open: true, Limits: g.limits(1+g.IntN(2), "/door")},
-		{Prefix: "/cal", Limits: []Limit{{Rates: []Rate{{1_000_000_000, 10_000 * time.Second}}, Tokens: true, Per: "client", Strategy: Moving}}},
+		{Prefix: "/probe", Spare: true, Limits: []Limit{{Rates: []Rate{{1_000_000_000, 10_000 * time.Second}}, Per: "client", Strategy: Moving}}},
+		{Prefix: "/cal", Spare: true, Limits: []Limit{{Rates: []Rate{{1_000_000_000, 10_000 * time.Second}}, Tokens: true, Per: "model", Strategy: Moving}}},
 	}
 	for i := range s.Routes {
 		s.Routes[i].AnswerTokens = uint64(50 + 50*g.IntN(4))
@@ -34,6 +44,9 @@ func Generate(random *rand.Rand, dotenv bool) *Spec {
 	s.Limits = append(g.limits(1+g.IntN(2), "/free"), g.limits(1+g.IntN(2), "")...)
 	for i := range s.Clients[:2] {
 		s.Clients[i].Limits = g.limits(g.IntN(3), "/free")
+		for j := range s.Clients[i].Limits {
+			s.Clients[i].Limits[j].Per = []string{"client", "model"}[g.IntN(2)] // no other is allowed
+		}
 	}
 	return s
 }
@@ -60,7 +73,7 @@ func (g generator) limits(n int, below string) []Limit {
 }
 
 func (g generator) limit(below string, tokens bool) Limit {
-	l := Limit{Tokens: tokens, Strategy: g.strategy(), Shadow: g.IntN(8) == 0}
+	l := Limit{Tokens: tokens, Strategy: g.strategy(), Shadow: !tokens && g.IntN(8) == 0}
 	l.Per = []string{"client", "client", "model", "path", "route"}[g.IntN(5)]
 	if g.IntN(3) == 0 {
 		l.Path = below + []string{"", "/v1", "/echo"}[g.IntN(3)]
@@ -88,11 +101,9 @@ func (g generator) rates(n int) []Rate {
 
 // Query makes a random request that the configuration knows a route for.
 func (s *Spec) Query(random *rand.Rand) *Query {
-	route := s.Routes[random.IntN(len(s.Routes))]
-	for route.Prefix == "/cal" {
-		route = s.Routes[random.IntN(len(s.Routes))]
-	}
-	q := &Query{Client: s.Clients[random.IntN(3)].Name, Address: "127.0.0.1", Path: route.Prefix + "/echo"}
+	routes := slices.DeleteFunc(slices.Clone(s.Routes), func(r Route) bool { return r.Spare })
+	route := routes[random.IntN(len(routes))]
+	q := &Query{Client: regulars[random.IntN(len(regulars))], Address: "127.0.0.1", Path: route.Prefix + "/echo"}
 	if route.Open || s.Dotenv && random.IntN(4) == 0 {
 		q.Client, q.Address = "", []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"}[random.IntN(3)]
 	}

@@ -49,6 +49,7 @@ type Call struct {
 	Settled        time.Duration // when what it used was surely settled; Forever: nobody knows
 	Verdict        Verdict
 	Must           bool // it must have been admitted: it came when it had been told to, and alone
+	Cut            bool // its answer did not arrive whole, so nobody knows what it used of its tokens
 	Takes          []Take
 	Requests       *Left // what the answer says is left; nil: nothing
 	Tokens         *Left
@@ -88,6 +89,9 @@ func (e *entry) atMost(at time.Duration) uint64 {
 func entries(c *Call, t *Take) []entry {
 	if c.Verdict == Lost {
 		return []entry{{call: &Call{Name: c.Name, Settled: Forever}, from: c.Sent, to: c.Answered, most: t.Reserved}}
+	}
+	if c.Cut && t.Tokens {
+		return []entry{{call: c, from: c.Sent, to: c.Answered, most: t.Reserved}}
 	}
 	kept := min(t.Reserved, t.Used)
 	list := []entry{{call: c, from: c.Sent, to: c.Answered, least: kept, most: t.Reserved, used: kept, sure: kept > 0}}

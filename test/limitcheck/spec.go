@@ -20,6 +20,7 @@ type Spec struct {
 type Route struct {
 	Prefix       string
 	Open         bool // clients need no key
+	Spare        bool // no random request goes there
 	AnswerTokens uint64
 	Limits       []Limit
 }
@@ -191,7 +192,7 @@ func yamlOf(limits []Limit) string {
 			text += ", path: " + l.Path
 		}
 		if len(l.Models) > 0 {
-			text += fmt.Sprintf(", models: [%q]", strings.Join(l.Models, `", "`))
+			text += `, models: ["` + strings.Join(l.Models, `", "`) + `"]`
 		}
 		if l.Shadow {
 			text += ", shadow: true"
@@ -232,4 +233,22 @@ func (s *Spec) Env(upstream, store string) string {
 		"\nOPENAI_API_KEY=sk-real-0123456789\nFORWARD_KEY=" + strings.Join(keys, ",") +
 		"\nREQ_RATE_LIMIT={" + strings.Join(paths, ", ") + "}\nGLOBAL_RATE_LIMIT=" + global +
 		"\nRATE_LIMIT_STRATEGY=" + s.Limits[0].Strategy + "\nREQ_RATE_LIMIT_BACKEND=" + store + "\n"
+}
+
+// Clone makes a copy that can be changed.
+func (s *Spec) Clone() *Spec {
+	c := *s
+	c.Limits, c.Routes, c.Clients = cloned(s.Limits), slices.Clone(s.Routes), slices.Clone(s.Clients)
+	for i := range c.Routes {
+		c.Routes[i].Limits = cloned(c.Routes[i].Limits)
+	}
+	return &c
+}
+
+func cloned(limits []Limit) []Limit {
+	limits = slices.Clone(limits)
+	for i := range limits {
+		limits[i].Rates = slices.Clone(limits[i].Rates)
+	}
+	return limits
 }
