@@ -38,18 +38,22 @@ const grace = time.Second
 //
 // A call is never sent twice: where the connection breaks, it is not known whether the charges were
 // taken, and to take them again could refuse what fits. Nor is it given up when the request's context
-// ends: a reservation whose outcome nobody heard would never be settled. Timeouts bound it.
+// ends: a reservation whose outcome nobody heard would never be settled. Timeouts bound it. A call that
+// reaches the server when its timeout is over, because that was paused or far behind, does nothing
+// there: else who was refused for want of an answer would have been counted.
 type Redis struct {
 	client        redis.UniversalClient
 	prefix        string
 	judge, settle script
 	clock         func() time.Time
 	grace         string
+	timeout       time.Duration // after which nobody waits for an answer; not positive: never
+	ahead         lead
 }
 
 // NewRedis makes a Redis. It connects when first used.
 func NewRedis(o RedisOptions) (*Redis, error) {
-	client, err := o.client()
+	client, timeout, err := o.client()
 	if err != nil {
 		return nil, err
 	}
@@ -58,12 +62,13 @@ func NewRedis(o RedisOptions) (*Redis, error) {
 		tag = DefaultTag
 	}
 	r := &Redis{
-		client: client,
-		prefix: "{" + tag + "}:",
-		judge:  newScript(stateScript + judgeScript),
-		settle: newScript(stateScript + settleScript),
-		clock:  o.clock,
-		grace:  strconv.FormatInt(grace.Milliseconds(), 10),
+		client:  client,
+		prefix:  "{" + tag + "}:",
+		judge:   newScript(stateScript + judgeScript),
+		settle:  newScript(stateScript + settleScript),
+		clock:   o.clock,
+		grace:   strconv.FormatInt(grace.Milliseconds(), 10),
+		timeout: timeout,
 	}
 	if o.clock != nil {
 		// Expiry is by the server's time, which a test's clock has nothing to do with.
@@ -95,15 +100,15 @@ func (r *Redis) run(ctx context.Context, charges []Charge, taking bool) (Outcome
 		verb = "reserve"
 	}
 	keys := make([]string, 0, max(1, len(p.slots)))
-	args := append(make([]any, 0, 4+4*len(p.slots)), verb, r.time(), r.grace, parts)
+	args := append(make([]any, 0, 5+4*len(p.slots)), r.time(), "", r.grace, parts, verb)
 	for i := range p.slots {
 		s := &p.slots[i]
 		keys = append(keys, r.key(&s.ident))
 		args = append(args, s.window, s.count, s.cost, s.shadow)
 	}
-	answer, err := r.judge.run(ctx, r.client, keys, args).Int64Slice()
+	answer, err := r.call(ctx, r.judge, keys, args)
 	if err != nil {
-		return Outcome{}, r.wrap(err)
+		return Outcome{}, err
 	}
 	if len(answer) != 1+readings*len(p.slots) {
 		return Outcome{}, r.wrap(errors.New("the script's answer has a wrong length"))
@@ -125,7 +130,7 @@ func readingOf(n []int64) reading {
 // Settle implements [Store].
 func (r *Redis) Settle(ctx context.Context, adjustments []Adjustment) error {
 	var keys []string
-	args := []any{r.time(), r.grace, parts, uint64(mostUsed)}
+	args := []any{r.time(), "", r.grace, parts, uint64(mostUsed)}
 	for i := range adjustments {
 		a := &adjustments[i]
 		if err := verify(&a.Charge); err != nil {
@@ -142,7 +147,32 @@ func (r *Redis) Settle(ctx context.Context, adjustments []Adjustment) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	return r.wrap(r.settle.run(ctx, r.client, keys, args).Err())
+	_, err := r.call(ctx, r.settle, keys, args)
+	return err
+}
+
+// call runs a script, of which the second argument is for the time at which nobody waits for its answer
+// any more. Where the answer says that it was too late, and somebody does wait for it, the clocks were
+// judged wrong: then it runs without.
+func (r *Redis) call(ctx context.Context, s script, keys []string, args []any) ([]int64, error) {
+	if r.clock == nil && r.timeout > 0 {
+		args[1] = r.ahead.deadline(r.timeout)
+	}
+	for {
+		answer, err := s.run(ctx, r.client, keys, args).Int64Slice()
+		switch {
+		case err != nil:
+			return nil, r.wrap(err)
+		case len(answer) == 0:
+			return nil, r.wrap(errors.New("the script has no answer"))
+		case answer[0] >= 0:
+			r.ahead.heard(answer[0])
+			return answer, nil
+		case args[1] == "":
+			return nil, r.wrap(errors.New("the script says that it was too late, when nothing can be"))
+		}
+		args[1] = ""
+	}
 }
 
 func (r *Redis) key(id *ident) string {

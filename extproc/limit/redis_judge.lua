@@ -1,12 +1,13 @@
--- KEYS: the counters. ARGV: "reserve" or "check", the time or "", grace in ms, parts,
--- then for each key: window, count, cost, shadow (1 or 0).
--- Returns the time, then for each key: fits, used, resetAt, resetTaken, retryAt (see reading in strategy.go).
+-- KEYS: the counters. ARGV after what both have: "reserve" or "check", then for each key: window, count,
+-- cost, shadow (1 or 0).
+-- Returns after the time for each key: fits, used, resetAt, resetTaken, retryAt (see reading in strategy.go).
 
-local now, grace, parts = time(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local now, grace, parts = time(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
+if late(now, ARGV[2]) then return {-now} end
 local counters, passes = {}, true
 
 for i, key in ipairs(KEYS) do
-  local a = 4 + (i - 1) * 4
+  local a = 5 + (i - 1) * 4
   local c = load(key, tonumber(ARGV[a + 1]))
   c.count, c.cost, c.shadow = tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), ARGV[a + 4] == '1'
   counters[i] = c
@@ -44,7 +45,7 @@ for _, c in ipairs(counters) do
   end
 end
 
-if ARGV[1] == 'reserve' and passes then
+if ARGV[5] == 'reserve' and passes then
   for _, c in ipairs(counters) do
     if c.fits and c.cost > 0 then
       if moving(c) then

@@ -28,28 +28,29 @@ type RedisOptions struct {
 	clock func() time.Time // for tests
 }
 
-// client makes a client. Errors never show the URL, which may hold a password.
-func (o RedisOptions) client() (redis.UniversalClient, error) {
+// client makes a client, and says how long it waits for an answer. Errors never show the URL, which may
+// hold a password.
+func (o RedisOptions) client() (redis.UniversalClient, time.Duration, error) {
 	if strings.ContainsAny(o.Tag, "{}") {
-		return nil, fmt.Errorf("redis: the tag %q has a brace", o.Tag)
+		return nil, 0, fmt.Errorf("redis: the tag %q has a brace", o.Tag)
 	}
 	if err := checkURL(o.URL, o.Cluster); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if o.Cluster {
 		options, err := redis.ParseClusterURL(o.URL)
 		if err != nil {
-			return nil, errURL
+			return nil, 0, errURL
 		}
 		cluster(options)
-		return redis.NewClusterClient(options), nil
+		return redis.NewClusterClient(options), options.ReadTimeout, nil
 	}
 	options, err := redis.ParseURL(o.URL)
 	if err != nil {
-		return nil, errURL
+		return nil, 0, errURL
 	}
 	single(options)
-	return redis.NewClient(options), nil
+	return redis.NewClient(options), options.ReadTimeout, nil
 }
 
 var errURL = errors.New("redis: the URL cannot be read: it is redis://user:password@host:port/database, " +

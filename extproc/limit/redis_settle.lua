@@ -1,8 +1,9 @@
--- KEYS: the counters, one more than once where several charges were taken from it. ARGV: the time or "",
--- grace in ms, parts, the most that can be used, then for each key: window, the time of the
--- reservation, what is to be taken, what is to be given back.
+-- KEYS: the counters, one more than once where several charges were taken from it. ARGV after what both
+-- have: the most that can be used, then for each key: window, the time of the reservation, what is to be
+-- taken, what is to be given back.
 
-local now, grace, parts, most = time(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local now, grace, parts, most = time(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+if late(now, ARGV[2]) then return {-now} end
 
 local function more(c, n)
   n = math.min(n, most - math.min(c.used, most))
@@ -28,7 +29,7 @@ local function less(c, at, n)
 end
 
 for i, key in ipairs(KEYS) do
-  local a = 4 + (i - 1) * 4
+  local a = 5 + (i - 1) * 4
   local c = load(key, tonumber(ARGV[a + 1]))
   now = math.max(now, c.last)
   advance(c, now)
@@ -38,4 +39,4 @@ for i, key in ipairs(KEYS) do
   if back > 0 and c.used > 0 then less(c, at, back) end
   if c.used ~= used then keep(c, now, grace) end
 end
-return 0
+return {now}

@@ -2,6 +2,8 @@
 --   f, e  a string: "opened last used"
 --   m     a sorted set: "time:cost" by its time, and "used" by -1-used, which sorts before all times
 -- All times are microseconds; below 2^53 a number is exact.
+-- ARGV begins with the time or "", the time from which on nothing may be done any more or "", grace in ms, and
+-- parts. The answer begins with the time; it is negative, and all, where it was too late.
 
 local function digits(n) return string.format('%.0f', n) end
 
@@ -10,6 +12,9 @@ local function time(given)
   local t = redis.call('TIME')
   return t[1] * 1000000 + t[2]
 end
+
+-- Whether nobody waits for the script any more: it was held up on its way.
+local function late(now, deadline) return deadline ~= '' and now > tonumber(deadline) end
 
 local function cost(member) return tonumber(string.match(member, ':(%d+)$')) end
 

@@ -140,9 +140,25 @@ func TestRedisSendsOnce(t *testing.T) {
 			require.ErrorIs(t, err, ErrUnavailable)
 			s.signal(t, syscall.SIGCONT)
 			require.NoError(t, s.admin.Ping(t.Context()).Err())
-			require.GreaterOrEqual(t, left(t, r, charge), uint64(8), "two were sent")
+			require.Equal(t, uint64(9), left(t, r, charge), "what comes too late does nothing")
 		})
 	}
+}
+
+// Where the server's clock is judged wrong, nothing is refused for it, and the next answer corrects it.
+func TestRedisClockIsJudgedWrong(t *testing.T) {
+	r := startRedis(t).store(t, RedisOptions{})
+	charge := per("k", FixedWindow, 10, time.Hour, 1)
+	out := reserve(t, r, charge)
+	for _, wrong := range []time.Duration{-time.Hour, time.Hour} {
+		right := r.ahead.micros.Load()
+		r.ahead.micros.Add(wrong.Microseconds())
+		require.True(t, reserve(t, r, charge).Allowed)
+		require.InDelta(t, right, r.ahead.micros.Load(), 1e6)
+		r.ahead.micros.Add(wrong.Microseconds())
+		settle(t, r, out, charge, 2)
+	}
+	require.Equal(t, uint64(5), left(t, r, charge))
 }
 
 // warm makes a store open several connections: a new one could not even log in to a paused server.
