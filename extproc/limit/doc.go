@@ -37,12 +37,13 @@
 // # Debt
 //
 // What a call takes is known when it is over. Settle takes what was used beyond the reservation even
-// where it does not fit; the counter is then in debt, and refuses until enough has expired. The most that
-// can be used beyond N is therefore what the calls in flight use beyond their reservations. That part
-// counts from when it is settled, in the window open by then, or in one that it opens itself; it does
-// not extend an elastic window. The debt of a fixed window ends with it. What is given back is taken off
-// the window, or the part of W, in which it was reserved, and off none where that is over: a late
-// settlement must not make room for others.
+// where it does not fit; the counter is then in debt, and refuses until enough has expired. So the calls
+// that are admitted in one window use together no more than N and what those of them that were under way
+// when the last was admitted use beyond their reservations (TestBoundOfDebt): N, where reservations hold.
+// What is used beyond a reservation counts from when it is settled, in the window open by then, or in one
+// that it opens itself; it does not extend an elastic window. The debt of a fixed window ends with it. What
+// is given back is taken off the window, or the part of W, in which it was reserved, and off none where that
+// is over: a late settlement must not make room for others.
 //
 // # Counters
 //
