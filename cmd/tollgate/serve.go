@@ -74,7 +74,7 @@ func serve(ctx context.Context, log *zap.Logger, from *source, listen string, lo
 	if err != nil {
 		return err
 	}
-	answers, err := newCache(ctx, log.Named("cache"), c.CacheStore)
+	answers, err := newCache(log.Named("cache"), c.CacheStore)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func serve(ctx context.Context, log *zap.Logger, from *source, listen string, lo
 		options.Shared = share.New(socket)
 	}
 	gate, control := extproc.NewGate(options), xds.NewServer(log.Named("xds"))
-	if err := watching.keyRests(gate); err != nil {
+	if err := errors.Join(watching.keyRests(gate), watching.cacheStats(answers)); err != nil {
 		return err
 	}
 	live := &live{log: log, source: from, gate: gate, control: control, metrics: watching.metrics, shared: socket}

@@ -45,3 +45,30 @@ func (m *Metrics) Cached(route string, result exchange.CacheResult, bytes int64,
 	m.cache.tokens.WithLabelValues(route, kindName(output)).Add(float64(max(0, usage.Completion)))
 	m.cache.seconds.WithLabelValues(route).Add(max(0, took.Seconds()))
 }
+
+// CacheStats shows how full a cache is. What read cannot tell is -1, and not shown.
+func CacheStats(read func() (entries, bytes int64)) prometheus.Collector {
+	return &cacheStats{
+		read:    read,
+		entries: prometheus.NewDesc("tollgate_cache_entries", "Answers that are kept.", nil, nil),
+		bytes:   prometheus.NewDesc("tollgate_cache_bytes", "Bytes that they take.", nil, nil),
+	}
+}
+
+type cacheStats struct {
+	read           func() (entries, bytes int64)
+	entries, bytes *prometheus.Desc
+}
+
+// Describe names the metrics.
+func (c *cacheStats) Describe(to chan<- *prometheus.Desc) { to <- c.entries; to <- c.bytes }
+
+// Collect reads them.
+func (c *cacheStats) Collect(to chan<- prometheus.Metric) {
+	entries, bytes := c.read()
+	for desc, n := range map[*prometheus.Desc]int64{c.entries: entries, c.bytes: bytes} {
+		if n >= 0 {
+			to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(n))
+		}
+	}
+}
