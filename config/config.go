@@ -193,9 +193,9 @@ type Client struct {
 
 // Guests is what the rules of some clients need on a route that they can call.
 type Guests struct {
-	Models  bool // some may not ask for every model
+	Models  bool // some may not ask for every model, or have limits of some
 	Limited bool // some have limits
-	Asked   bool // some have limits for which a request must be read
+	Tokens  bool // some have limits of tokens
 	Ends    bool // some have limits for which the end of a call must be seen
 }
 

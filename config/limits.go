@@ -35,8 +35,8 @@ const (
 	PerRoute  Scope = "route"
 )
 
-// asks tells whether a request must be read to know what it takes.
-func (l Limit) asks() bool { return l.Tokens || len(l.Models) > 0 || l.Per == PerModel }
+// ByModel tells whether a request's model says what it takes.
+func (l Limit) ByModel() bool { return len(l.Models) > 0 || l.Per == PerModel }
 
 // Pace is how fast streamed answers go to their clients.
 type Pace struct {
@@ -119,10 +119,10 @@ func (r *resolver) limit(field string, m *tollgatev1.Limit) Limit {
 func (r *resolver) guests() Guests {
 	var g Guests
 	for _, c := range r.config.Clients {
-		g.Models = g.Models || len(c.Models) > 0
+		g.Models = g.Models || len(c.Models) > 0 || slices.ContainsFunc(c.Limits, Limit.ByModel)
 		g.Limited = g.Limited || len(c.Limits) > 0
-		g.Asked = g.Asked || slices.ContainsFunc(c.Limits, Limit.asks)
-		g.Ends = g.Ends || c.MaxInFlight > 0 || slices.ContainsFunc(c.Limits, func(l Limit) bool { return l.Tokens })
+		g.Tokens = g.Tokens || slices.ContainsFunc(c.Limits, func(l Limit) bool { return l.Tokens })
+		g.Ends = g.Ends || c.MaxInFlight > 0 || g.Tokens
 	}
 	return g
 }

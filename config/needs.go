@@ -47,9 +47,9 @@ func (r *Route) Needs() Needs {
 
 func (r *Route) request() Bodies {
 	switch {
-	case r.Guests.Models:
+	case r.Guests.Models || slices.ContainsFunc(r.Limits, Limit.ByModel):
 		return AnyBody // whatever has a model: images and speech too
-	case r.ExactUsage || r.Cache != nil || r.Guests.Asked || slices.ContainsFunc(r.Limits, Limit.asks):
+	case r.ExactUsage || r.Cache != nil || r.Guests.Tokens || slices.ContainsFunc(r.Limits, func(l Limit) bool { return l.Tokens }):
 		return AskedFor
 	}
 	return NoBody

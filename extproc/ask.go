@@ -21,19 +21,19 @@ func (v *visit) read() error {
 		return err
 	}
 	api := openai.APIOf(v.path)
-	depends := v.depends(api)
+	depends, byModel := v.depends(api), v.limited(config.Limit.ByModel)
 	if !v.comes {
 		if depends && !v.bodiless && v.request.Method != http.MethodGet { // that is a WebSocket
 			return errors.New("Envoy keeps back a body that must be read")
 		}
 		return nil
 	}
-	if len(v.body.bytes) == 0 || api == openai.Other && !depends {
+	if len(v.body.bytes) == 0 || api == openai.Other && !depends && !byModel {
 		return nil
 	}
 	asked, err := parse(api, v.request, v.body.bytes)
 	if err != nil {
-		if depends {
+		if depends || byModel && encoded(v.request) {
 			return err
 		}
 		return nil
@@ -49,14 +49,25 @@ func (v *visit) depends(api openai.API) bool {
 	if client != nil && len(client.Models) > 0 {
 		return true
 	}
-	tokens := func(l config.Limit) bool { return l.Tokens && !l.Shadow }
-	return api != openai.Other &&
-		(slices.ContainsFunc(v.route.Limits, tokens) || client != nil && slices.ContainsFunc(client.Limits, tokens))
+	return api != openai.Other && v.limited(func(l config.Limit) bool { return l.Tokens || l.ByModel() })
+}
+
+// limited tells whether the request may be under an enforced limit of a kind.
+func (v *visit) limited(kind func(config.Limit) bool) bool {
+	enforced := func(l config.Limit) bool { return !l.Shadow && kind(l) }
+	client := v.decision.Client
+	return slices.ContainsFunc(v.route.Limits, enforced) || client != nil && slices.ContainsFunc(client.Limits, enforced)
+}
+
+// encoded tells whether a body is compressed, or the like: the upstream may read what the gate cannot.
+func encoded(request *exchange.Request) bool {
+	encoding := request.Get("content-encoding")
+	return encoding != "" && encoding != "identity"
 }
 
 // parse reads a body. Its error is an *exchange.Refusal.
 func parse(api openai.API, request *exchange.Request, bytes []byte) (*openai.Request, error) {
-	if encoding := request.Get("content-encoding"); encoding != "" && encoding != "identity" {
+	if encoded(request) {
 		return nil, &exchange.Refusal{
 			Status: 415, Type: "invalid_request_error", Code: "encoded_request",
 			Message: "Tollgate: the request's body must be read here: send it without content-encoding.",

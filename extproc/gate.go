@@ -89,6 +89,7 @@ type Gate struct {
 
 	inFlight limit.InFlight
 	settling sync.WaitGroup // corrections of limits that are under way
+	owing    atomic.Int64   // calls that have reserved tokens and are not settled
 }
 
 // NewGate returns a gate without a configuration: it refuses every request until Configure.
@@ -201,7 +202,7 @@ func (g *Gate) admit(s *stream, first *extprocv3.ProcessingRequest) error {
 		return fmt.Errorf("Envoy names a route that is not known here: %q", id)
 	}
 	v := &visit{stream: s, began: time.Now(), route: route, request: request}
-	v.path, _, _ = strings.Cut(request.Path, "?")
+	v.path = plainPath(request.Path)
 	s.body = body{budget: &g.gates, most: maxAsked}
 	defer s.body.free()
 	if err := g.decide(table.config, v); err != nil {
@@ -334,6 +335,12 @@ func newCall(v *visit) *exchange.Call {
 		call.Client = v.decision.Client.Name
 	}
 	return call
+}
+
+// plainPath is a path as the upstream will see it: a final slash is no other path, and has no other limits.
+func plainPath(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	return "/" + strings.Trim(path, "/")
 }
 
 // trimmedPath is a path below a route's prefix.

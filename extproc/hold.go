@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"tollgate/config"
+	"tollgate/extproc/auth"
 	"tollgate/extproc/exchange"
 	"tollgate/extproc/limit"
 	"tollgate/extproc/openai"
@@ -39,11 +40,9 @@ type hold struct {
 func (g *Gate) take(v *visit) error {
 	v.hold = &hold{gate: g, route: v.route.Route}
 	if v.route.tapped { // else nobody would tell the end
-		leave, err := g.inFlight.Enter(v.route.Route, v.decision.Client)
-		if err != nil {
-			return err //nolint:wrapcheck // what the client reads
+		if err := g.enter(v); err != nil {
+			return err
 		}
-		v.hold.leave = leave
 	}
 	err := g.charge(v)
 	if err != nil && v.hold.leave != nil {
@@ -52,26 +51,54 @@ func (g *Gate) take(v *visit) error {
 	return err
 }
 
+// enter takes a place among the calls in flight.
+func (g *Gate) enter(v *visit) error {
+	return untilSettled(v.rpc.Context(), func() (again bool, err error) {
+		v.hold.leave, err = g.inFlight.Enter(v.route.Route, v.decision.Client)
+		return err != nil, err //nolint:wrapcheck // what the client reads
+	})
+}
+
+// untilSettled tries again, for as long as it may help, what calls that have just ended stand in the way of: the
+// client that got an answer's last byte comes again before the tap has heard of it. It gives the last error.
+func untilSettled(ctx context.Context, try func() (again bool, err error)) error {
+	for _, wait := range []time.Duration{5, 20, 60, 120} {
+		again, err := try()
+		if !again {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait * time.Millisecond):
+		}
+	}
+	_, err := try()
+	return err
+}
+
 func (g *Gate) charge(v *visit) error {
 	ask := limit.Ask{Route: v.route.Route, Client: v.decision.Client, Address: v.request.Address, Path: v.path}
+	ask.Model = auth.ModelOf(v.request, v.asked)
 	h := v.hold
-	if v.asked != nil {
-		ask.Model = v.asked.Model
+	if v.asked != nil && v.asked.API != openai.Other { // whose answers tell nobody what they took
 		ask.Tokens = h.tokensOf(v)
 	}
 	h.charges = limit.Charges(&ask)
 	if len(h.charges) == 0 {
 		return nil
 	}
-	out, err := g.options.Limits.Reserve(v.rpc.Context(), h.charges)
-	if err != nil {
+	if err := untilSettled(v.rpc.Context(), func() (again bool, err error) {
+		h.outcome, err = g.options.Limits.Reserve(v.rpc.Context(), h.charges)
+		mayHelp := g.owing.Load() > 0 || h.outcome.Shared
+		return err == nil && mayHelp && limit.WantsTokens(h.outcome, h.charges), err //nolint:wrapcheck // for the log
+	}); err != nil {
 		g.log.Debug("limits cannot be counted", zap.Error(err)) // who watches the store says so once
 		return limit.Unavailable()                              //nolint:wrapcheck // what the client reads
 	}
-	h.outcome = out
 	g.tell(v)
-	if !out.Allowed {
-		return limit.Refusal(out, h.charges) //nolint:wrapcheck // what the client reads
+	if !h.outcome.Allowed {
+		return limit.Refusal(h.outcome, h.charges) //nolint:wrapcheck // what the client reads
 	}
 	h.keep(v)
 	return nil
@@ -116,7 +143,11 @@ func (g *Gate) tell(v *visit) {
 // keep holds on to a request whose tokens the upstream may not tell: a stream that nobody asked for its
 // usage. Its bytes stay counted as held.
 func (h *hold) keep(v *visit) {
-	if !h.owes() || v.asked == nil {
+	if !h.owes() {
+		return
+	}
+	h.gate.owing.Add(1)
+	if v.asked == nil {
 		return
 	}
 	h.api = v.asked.API
@@ -155,6 +186,7 @@ func (h *hold) Done(answer *openai.Answer, end exchange.End) {
 		return
 	}
 	h.gate.settling.Go(func() {
+		defer h.gate.owing.Add(-1)
 		used := h.used(answer, end)
 		h.gate.gates.give(h.kept)
 		ctx, cancel := context.WithTimeout(context.Background(), settleWithin)

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -35,6 +36,24 @@ func AdmitModel(client *config.Client, request *exchange.Request, asked *openai.
 		}
 	}
 	return nil
+}
+
+// ModelOf is the model that a request is for: that of its path, as Azure and Gemini name it, else of its
+// body, else of its query. Empty: it names none. Who asks about a model by GET does not use it.
+func ModelOf(request *exchange.Request, asked *openai.Request) string {
+	path, query, _ := strings.Cut(request.Path, "?")
+	if request.Method != http.MethodGet {
+		if names := modelsOf(path, ""); len(names) > 0 {
+			return names[0]
+		}
+	}
+	if asked != nil && asked.Model != "" {
+		return asked.Model
+	}
+	if names := modelsOf("", query); len(names) > 0 {
+		return names[0]
+	}
+	return ""
 }
 
 // ambiguous tells whether a body names its model in a way that upstreams may read differently: twice, by

@@ -58,3 +58,28 @@ func TestAdmitModel(t *testing.T) {
 		}
 	}
 }
+
+func TestModelOf(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ method, path, body, want string }{
+		{"POST", "/v1/chat/completions", `{"model":"o3"}`, "o3"},
+		{"POST", "/v1/chat/completions", `{}`, ""},
+		{"POST", "/v1/images/generations", `{"model":"dall-e-3"}`, "dall-e-3"},
+		{"POST", "/openai/deployments/gpt-4o/chat/completions", `{"model":"o3"}`, "gpt-4o"},
+		{"POST", "/v1beta/models/gemini:generateContent", `{}`, "gemini"},
+		{"GET", "/v1/models/gpt-4o", "", ""},
+		{"GET", "/v1/realtime?model=gpt-realtime", "", "gpt-realtime"},
+		{"GET", "/v1/files", "", ""},
+	} {
+		var asked *openai.Request
+		if test.body != "" {
+			var err error
+			if asked, err = openai.ParseRequest(openai.APIOf(test.path), "application/json", []byte(test.body)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := auth.ModelOf(&exchange.Request{Method: test.method, Path: test.path}, asked); got != test.want {
+			t.Errorf("%s %s %s: got %q, want %q", test.method, test.path, test.body, got, test.want)
+		}
+	}
+}

@@ -37,8 +37,9 @@ type Decision struct {
 
 // Receipt says which store took a request's charges, and when.
 type Receipt struct {
-	At    time.Time // by the store's own clock
-	Local bool      // taken by the local store of a Fallback
+	At     time.Time // by the store's own clock
+	Local  bool      // taken by the local store of a Fallback
+	Shared bool      // other processes take from the same counters
 }
 
 // Outcome is the answer for all charges of a request.

@@ -42,7 +42,7 @@ func Charges(a *Ask) []Charge {
 	}
 	for _, l := range a.Client.Limits {
 		if strings.HasPrefix(a.Path, l.Path) && l.Models.Match(a.Model) {
-			charges = a.charge(charges, l, "*")
+			charges = a.charge(charges, l, "own")
 		}
 	}
 	return charges
@@ -103,7 +103,8 @@ func short(model string) string {
 	return hex.EncodeToString(digest[:])
 }
 
-// scope is where a limit counts: a path of a limit for all routes says it by itself.
+// scope is where a limit counts: a path of a limit for all routes says it by itself. A client's own limit
+// counts in "own": on routes where the others do not count, too.
 func scope(route *config.Route, l config.Limit) string {
 	if route.FirstLimit && (l.Path != "" || l.Per == config.PerPath) {
 		return "*"
@@ -165,6 +166,17 @@ func Shadowed(out Outcome) bool {
 		}
 	}
 	return false
+}
+
+// WantsTokens tells whether tokens are all that a refused request is short of, and not for good: others may
+// have reserved more than they use.
+func WantsTokens(out Outcome, charges []Charge) bool {
+	for i, d := range out.Decisions {
+		if !d.Allowed && (!charges[i].Tokens || d.RetryAfter == Never) {
+			return false
+		}
+	}
+	return !out.Allowed
 }
 
 // Refusal is the answer to a request for which there is no room: when to come back, in the header of

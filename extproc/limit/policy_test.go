@@ -54,7 +54,12 @@ func TestCharges(t *testing.T) {
 		"a client's own": {
 			"routes: [{prefix: /, upstream: up, limits: [{requests: 60/minute}]}]\nclients: [{name: alice, keys: [fk-1], limits: [{requests: 5/minute}, {tokens: 9/hour, per: model}]}]\n",
 			Ask{Client: &config.Client{}, Model: "o3", Tokens: &Tokens{Prompt: 1, Answer: 2}},
-			"/  client:alice requests 1/60\n*  client:alice requests 1/5\n" + `*  client:alice tokens model "o3" 3/9`,
+			"/  client:alice requests 1/60\nown  client:alice requests 1/5\n" + `own  client:alice tokens model "o3" 3/9`,
+		},
+		"a client's own beside the same for all": {
+			"routes: [{prefix: /, upstream: up}]\nlimits: [{requests: 5/minute, path: /v1}]\nclients: [{name: alice, keys: [fk-1], limits: [{requests: 5/minute, path: /v1}]}]\n",
+			Ask{Client: &config.Client{}, Path: "/v1/chat"},
+			"* /v1 client:alice requests 1/5\nown /v1 client:alice requests 1/5",
 		},
 	}
 	for name, test := range tests {

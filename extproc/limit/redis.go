@@ -116,7 +116,9 @@ func (r *Redis) run(ctx context.Context, charges []Charge, taking bool) (Outcome
 	for i := range p.slots {
 		p.slots[i].read = readingOf(answer[1+readings*i:])
 	}
-	return conclude(charges, p, answer[0], taking), nil
+	out := conclude(charges, p, answer[0], taking)
+	out.Shared = true
+	return out, nil
 }
 
 // readings is how many numbers the script returns of a counter.

@@ -31,9 +31,8 @@ const (
 
 // A simulation is a gateway of which the time of each decision is known.
 type simulation struct {
-	flaw   flaw
-	taken  map[string][]amount
-	closed map[string][2]time.Duration // of fixed windows: opened, last
+	flaw  flaw
+	taken map[string][]amount
 }
 
 type amount struct {

@@ -39,7 +39,7 @@ func Generate(random *rand.Rand, dotenv bool) *Spec {
 		{Prefix: "/cal", Spare: true, Limits: []Limit{{Rates: []Rate{{1_000_000_000, 10_000 * time.Second}}, Tokens: true, Per: "model", Strategy: Moving}}},
 	}
 	for i := range s.Routes {
-		s.Routes[i].AnswerTokens = uint64(50 + 50*g.IntN(4))
+		s.Routes[i].AnswerTokens = 50 + 50*g.Uint64N(4)
 	}
 	s.Limits = append(g.limits(1+g.IntN(2), "/free"), g.limits(1+g.IntN(2), "")...)
 	for i := range s.Clients[:2] {

@@ -489,7 +489,8 @@ type Limit struct {
 	Tokens string `protobuf:"bytes,5,opt,name=tokens,proto3" json:"tokens,omitempty"`
 	// Only requests whose path, the route's prefix included, begins like this. Default: all.
 	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
-	// Only requests for these models; * stands for any text: gpt-4o*. Default: all.
+	// Only requests for these models; * stands for any text: gpt-4o*. Default: all. Where a limit is for
+	// some models or per model, the bodies of all requests are read, up to 64 MiB.
 	Models []string `protobuf:"bytes,6,rep,name=models,proto3" json:"models,omitempty"`
 	// client: each client has a count of its own, by its name, or by its address where it has none.
 	// model: each client has one for each model.

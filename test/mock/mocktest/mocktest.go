@@ -31,7 +31,7 @@ func Start(tb testing.TB, opts mock.Options) (url string, upstream *mock.Server)
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)) //nolint:gosec // any will do
 		listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", address)
 		if err != nil {
 			continue
