@@ -160,7 +160,7 @@ func (r *resolver) upstream(field string, m *tollgatev1.Upstream) {
 	for i, key := range m.GetKeys() {
 		at := fmt.Sprintf("%s.keys[%d]", field, i)
 		secret := r.secret(at, key)
-		if slices.ContainsFunc(u.Keys, func(k Secret) bool { return k.Reveal() == secret.Reveal() }) {
+		if slices.ContainsFunc(u.Keys, func(k Secret) bool { return k.Reveal() != "" && k.Reveal() == secret.Reveal() }) {
 			r.problem(at, "the same key a second time: each takes one turn")
 		}
 		u.Keys = append(u.Keys, secret)
