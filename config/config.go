@@ -89,22 +89,30 @@ type Upstream struct {
 	ServerName     string // for SNI and the check of the certificate
 	ConnectTimeout time.Duration
 	Proxy          netip.AddrPort // an HTTP proxy on the way; the zero value: none
+	HealthCheck    *HealthCheck   // nil: it is not asked
+
+	// How many connections there may be, requests under way, and requests that wait for a connection; 0: any
+	// number.
+	MaxConnections, MaxRequests, MaxPending uint32
 }
 
 // Route is a path prefix and what happens below it.
 type Route struct {
 	// ID is what Envoy and the gate call the route: its prefix and a hash of what both must agree
-	// on, the upstream and what Envoy sends to the gate. A request that Envoy matched by an older
+	// on, the upstreams and what Envoy sends to the gate. A request that Envoy matched by an older
 	// configuration can so never get the key of another upstream. It holds no secret.
 	ID string
 
 	// Prefix is the path's beginning: "/" or one or more segments without a final slash.
 	Prefix string
 
-	Upstream *Upstream
-	Auth     Auth
-	IP       IPRules // of this route
-	ForAll   IPRules // of all routes; both must let an address pass
+	// Choices are where requests go, by their models: the last is for all that no other is for. There is at
+	// least one.
+	Choices []Choice
+
+	Auth   Auth
+	IP     IPRules // of this route
+	ForAll IPRules // of all routes; both must let an address pass
 
 	// Identified tells that the configuration names clients, so that a key may be one of theirs.
 	Identified bool

@@ -148,9 +148,18 @@ func dump(c *Config) string {
 		}
 		line("upstream %s: %s keys=%v key_header=%q ca=%t server_name=%s connect_timeout=%s%s",
 			u.Name, u.URL(), keys, u.KeyHeader, u.CA != "", u.ServerName, u.ConnectTimeout, optional(" proxy=", u.Proxy.IsValid(), u.Proxy))
+		if h := u.HealthCheck; h != nil {
+			line("  health_check %s every %s within %s", h.Path, h.Interval, h.Timeout)
+		}
+		if u.MaxConnections+u.MaxRequests+u.MaxPending > 0 {
+			line("  max connections=%d requests=%d pending=%d", u.MaxConnections, u.MaxRequests, u.MaxPending)
+		}
 	}
 	for _, r := range c.Routes {
-		line("route %s -> %s: auth=%s needs=%s%s", r.Prefix, r.Upstream.Name, r.Auth, needs(r.Needs()), optional(" ip=", !r.IP.Any(), r.IP))
+		line("route %s -> %s: auth=%s needs=%s%s", r.Prefix, targets(r.Choices[len(r.Choices)-1]), r.Auth, needs(r.Needs()), optional(" ip=", !r.IP.Any(), r.IP))
+		for _, choice := range r.Choices[:len(r.Choices)-1] {
+			line("  %v -> %s", choice.Models, targets(choice))
+		}
 		for _, l := range r.Limits {
 			line("  limit %s first=%t", describe(l), r.FirstLimit)
 		}
@@ -192,6 +201,15 @@ func dump(c *Config) string {
 		line("warning: %s", warning)
 	}
 	return b.String()
+}
+
+// targets lists upstreams and, where there are several, their weights.
+func targets(c Choice) string {
+	var names []string
+	for _, t := range c.Targets {
+		names = append(names, t.Name+optional(":", c.Several(), t.Weight))
+	}
+	return strings.Join(names, " ")
 }
 
 func describe(l Limit) string {

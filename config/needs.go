@@ -41,13 +41,13 @@ func (r *Route) Needs() Needs {
 	if n.Gate && n.Request == NoBody && r.NameModels {
 		n.Request = AskedFor
 	}
-	n.Attempts = n.Gate && r.Upstream != nil && len(r.Upstream.Keys) > 1
+	n.Attempts = n.Gate && r.attempts()
 	return n
 }
 
 func (r *Route) request() Bodies {
 	switch {
-	case r.Guests.Models || slices.ContainsFunc(r.Limits, Limit.ByModel):
+	case r.Guests.Models || len(r.Choices) > 1 || slices.ContainsFunc(r.Limits, Limit.ByModel):
 		return AnyBody // whatever has a model: images and speech too
 	case r.ExactUsage || r.Cache != nil || r.Guests.Tokens || slices.ContainsFunc(r.Limits, func(l Limit) bool { return l.Tokens }):
 		return AskedFor

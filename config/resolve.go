@@ -154,6 +154,8 @@ func (r *resolver) upstream(field string, m *tollgatev1.Upstream) {
 	if err == nil && !u.TLS && (m.GetCaFile() != "" || m.GetServerName() != "") {
 		r.problem(field+".url", "ca_file and server_name are for https:// upstreams")
 	}
+	u.HealthCheck = healthCheck(m.GetHealthCheck())
+	u.MaxConnections, u.MaxRequests, u.MaxPending = m.GetMaxConnections(), m.GetMaxRequests(), m.GetMaxPending()
 	if m.GetProxy() != "" {
 		u.Proxy = r.proxy(field+".proxy", m.GetProxy())
 	}
@@ -177,15 +179,9 @@ func (r *resolver) routes() {
 	prefixes := map[string]bool{}
 	for i, m := range r.message.GetRoutes() {
 		field := fmt.Sprintf("routes[%d]", i)
-		upstream := r.upstreams[m.GetUpstream()]
-		if upstream == nil {
-			r.problem(field+".upstream", "no upstream is called %q%s", m.GetUpstream(), suggestion(m.GetUpstream(), r.upstreamNames()))
-			continue
-		}
 		route := &Route{
 			Prefix:               trimPrefix(m.GetPrefix()),
-			Upstream:             upstream,
-			Auth:                 r.auth(Auth(m.GetAuth()), upstream),
+			Choices:              r.choices(field, m),
 			IP:                   r.ipRules(field+".ip", m.GetIp()),
 			ForAll:               forAll,
 			Identified:           len(r.config.Clients) > 0,
@@ -199,6 +195,10 @@ func (r *resolver) routes() {
 			ExactUsage:           m.GetUsage() == "exact",
 			Guests:               guests,
 		}
+		if route.Choices == nil {
+			continue
+		}
+		route.Auth = r.auth(field+".auth", Auth(m.GetAuth()), route)
 		route.Limits = r.limits(field+".limits", m.GetLimits())
 		if len(route.Limits) == 0 {
 			route.Limits, route.FirstLimit = shared, true
@@ -236,18 +236,28 @@ func (r *resolver) routes() {
 
 // identity computes Route.ID.
 func (r *Route) identity() string {
-	u := r.Upstream
-	digest := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %v", u.URL(), u.CA, u.ServerName, r.Needs()))
+	agreed := fmt.Appendf(nil, "%v", r.Needs())
+	for _, choice := range r.Choices {
+		agreed = fmt.Appendf(agreed, "\n%q", choice.Models)
+		for _, u := range choice.Targets {
+			agreed = fmt.Appendf(agreed, " %q %q %q %q", u.Name, u.URL(), u.CA, u.ServerName)
+		}
+	}
+	digest := sha256.Sum256(agreed)
 	return r.Prefix + "@" + hex.EncodeToString(digest[:6])
 }
 
-func (r *resolver) auth(written Auth, upstream *Upstream) Auth {
+func (r *resolver) auth(field string, written Auth, route *Route) Auth {
+	several := len(route.Upstreams()) > 1
 	switch {
+	case written == AuthPassthrough && several:
+		r.problem(field, "passthrough would show a client's own key to each of the upstreams: write required or open")
+		return written
 	case written != "":
 		return written
 	case len(r.message.GetClients()) > 0:
 		return AuthRequired
-	case len(upstream.Keys) > 0:
+	case route.HasKeys() || several:
 		return AuthOpen
 	}
 	return AuthPassthrough
@@ -256,19 +266,29 @@ func (r *resolver) auth(written Auth, upstream *Upstream) Auth {
 // warn says which doors stand open.
 func (r *resolver) warn() {
 	for _, route := range r.config.Routes {
-		if route.Auth == AuthOpen && len(route.Upstream.Keys) > 0 {
-			r.config.Warnings = append(r.config.Warnings, fmt.Sprintf(
-				"%s is open: everyone who reaches this port spends the keys of upstream %q. Name clients and their keys to close it.",
-				route.Prefix, route.Upstream.Name))
+		for _, u := range route.Upstreams() {
+			if route.Auth == AuthOpen && len(u.Keys) > 0 {
+				r.config.Warnings = append(r.config.Warnings, fmt.Sprintf(
+					"%s is open: everyone who reaches this port spends the keys of upstream %q. Name clients and their keys to close it.",
+					route.Prefix, u.Name))
+			}
 		}
 	}
-	used := map[*Upstream]bool{}
+	used, stoodInFor := map[*Upstream]bool{}, map[*Upstream]bool{}
 	for _, route := range r.config.Routes {
-		used[route.Upstream] = true
+		for _, choice := range route.Choices {
+			for _, t := range choice.Targets {
+				used[t.Upstream] = true
+				stoodInFor[t.Upstream] = stoodInFor[t.Upstream] || choice.Several()
+			}
+		}
 	}
 	for _, u := range r.config.Upstreams {
 		if !used[u] {
 			r.config.Warnings = append(r.config.Warnings, fmt.Sprintf("no route leads to upstream %q", u.Name))
+		} else if u.HealthCheck != nil && !stoodInFor[u] {
+			r.config.Warnings = append(r.config.Warnings, fmt.Sprintf(
+				"the health_check of upstream %q has no effect: no route names another upstream that could take its requests", u.Name))
 		}
 	}
 }

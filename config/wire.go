@@ -1,5 +1,7 @@
 package config
 
+import "strconv"
+
 // What Envoy's filters (package xds) and the gate (package extproc) say to each other about a
 // route, beside [Route.ID].
 const (
@@ -41,6 +43,13 @@ const (
 	// that holds the key, in that namespace, on routes whose attempts are asked about.
 	KeyKey  = "key"
 	IntoKey = "into"
+
+	// UpstreamKey is the name of the upstream that the latest attempt went to, in that namespace, where there
+	// are several.
+	UpstreamKey = "upstream"
+
+	// LeadKey tells Envoy to choose the route's variant for a lead, in that namespace: see LeadID.
+	LeadKey = "lead"
 
 	// OwnKey tells Envoy to choose the route's variant for a request that travels with its client's own key,
 	// in that namespace: "1".
@@ -98,3 +107,7 @@ func KeyPlaces() [4]string {
 
 // ProtocolsHeader carries a WebSocket's subprotocols; browsers can send a realtime key only there.
 const ProtocolsHeader = "sec-websocket-protocol"
+
+// LeadID names a lead: the number of a route's choice, and that of the target in it where requests begin.
+// Without one, they begin at the first target of the last choice.
+func LeadID(choice, target int) string { return strconv.Itoa(choice) + "." + strconv.Itoa(target) }

@@ -1,9 +1,11 @@
 package extproc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
@@ -11,29 +13,41 @@ import (
 
 	"tollgate/config"
 	"tollgate/extproc/auth"
+	"tollgate/extproc/exchange"
 )
 
-// Where a request may be tried again with another key (config.Needs.Attempts), Envoy asks on its way to the
-// upstream as well, in filters of its own: before each attempt after the first, what it goes with. And it
+// Where a request may be tried again with another key or at another upstream (config.Needs.Attempts), Envoy
+// asks on its way to the upstream as well, in filters of its own: before an attempt, what it goes with. And it
 // tells, without waiting, of each answer that turns a key down. Nothing is kept here from one attempt to the
 // next: what they must know of each other is the request's metadata.
 
-// handOver says what later attempts must know.
-func (v *visit) handOver() {
-	switch {
-	case !v.route.attempts:
-	case v.decision.Into == "": // the client's own key, for which there is no other
-		v.say(config.OwnKey, "1")
-		v.reroute = true
-	default:
-		v.say(config.KeyKey, v.decision.Key)
-		v.say(config.IntoKey, v.decision.Into)
-	}
+// attempt is one attempt at an upstream.
+type attempt struct {
+	route    *route
+	choice   *choice
+	upstream *config.Upstream
+	keys     *auth.Keys
 }
 
-// attempt prepares an attempt that follows another. Its error is an *exchange.Refusal where no key is left.
-func (g *Gate) attempt(s *stream, first *extprocv3.ProcessingRequest) error {
-	route, upstream, keys, err := g.towards(s)
+// towards finds where an attempt goes: only where its route leads.
+func (g *Gate) towards(s *stream, first *extprocv3.ProcessingRequest) (*attempt, error) {
+	id, name := s.routeID(), s.initial(config.UpstreamHeader)
+	route, ok := g.table.Load().routes[id]
+	if !ok {
+		return nil, fmt.Errorf("Envoy names a route that is not known here: %q", id)
+	}
+	c := route.ledBy(said(first, config.LeadKey))
+	t := c.target(name)
+	if t < 0 {
+		return nil, fmt.Errorf("route %s does not lead to upstream %q", id, name)
+	}
+	return &attempt{route: route, choice: c, upstream: c.Targets[t].Upstream, keys: c.keys[t]}, nil
+}
+
+// prepare gives an attempt its key, and where there are several upstreams what else is this one's. Its error
+// is an *exchange.Refusal where no key is left.
+func (g *Gate) prepare(s *stream, first *extprocv3.ProcessingRequest) error {
+	a, err := g.towards(s, first)
 	if err != nil {
 		return err
 	}
@@ -41,19 +55,61 @@ func (g *Gate) attempt(s *stream, first *extprocv3.ProcessingRequest) error {
 	if into == "" || headers == nil {
 		return errors.New("an attempt comes without the gate's word where its key goes")
 	}
-	key, wait, ok := keys.Again(time.Now(), said(first, config.KeyKey))
-	if !ok {
-		refusal := auth.NoKeyLeft(wait)
-		g.options.Refused(route.Route, refusal.Code)
-		return fmt.Errorf("choosing another key of upstream %q: %w", upstream.Name, refusal)
+	key, hasKey, err := a.key(first)
+	if err != nil {
+		var refusal *exchange.Refusal
+		if errors.As(err, &refusal) {
+			g.options.Refused(a.route.Route, refusal.Code)
+		}
+		return err
 	}
+	request := newRequest(headers.GetHeaders().GetHeaders(), netip.Addr{})
+	changes := auth.Rekey(request, cmp.Or(a.upstream.KeyHeader, into), key, hasKey)
 	s.say(config.KeyKey, key.Fingerprint)
-	return s.change(auth.Rekey(newRequest(headers.GetHeaders().GetHeaders(), netip.Addr{}), into, key, true))
+	if a.choice.Several() {
+		changes.Set = append(changes.Set, a.address(request.Path, said(first, config.UpstreamKey))...)
+		s.say(config.UpstreamKey, a.upstream.Name)
+	}
+	return s.change(changes)
+}
+
+// key chooses an attempt's key. It is refused where all keys of all upstreams rest, and the attempt before has
+// been turned down; a first one is made all the same.
+func (a *attempt) key(first *extprocv3.ProcessingRequest) (key auth.Key, hasKey bool, err error) {
+	if len(a.upstream.Keys) == 0 {
+		return auth.Key{}, false, nil
+	}
+	now := time.Now()
+	key, wait, ok := a.keys.Again(now, said(first, config.KeyKey))
+	if ok {
+		return key, true, nil
+	}
+	isFirst := a.choice.Several() && said(first, config.UpstreamKey) == ""
+	if isFirst || a.choice.anyReady(now) {
+		key, ok = a.keys.Next(now)
+		return key, ok, nil
+	}
+	return auth.Key{}, false, fmt.Errorf("choosing another key of upstream %q: %w", a.upstream.Name, auth.NoKeyLeft(wait))
+}
+
+// address is where this upstream is, in the place of the one before, whose base path is taken off.
+func (a *attempt) address(path, before string) []exchange.Header {
+	path, query, asked := strings.Cut(path, "?")
+	if t := a.choice.target(before); t >= 0 {
+		path = cmp.Or(strings.TrimPrefix(path, a.choice.Targets[t].BasePath), "/")
+	}
+	if base := a.upstream.BasePath; base != "" {
+		path = base + strings.TrimSuffix(path, "/")
+	}
+	if asked {
+		path += "?" + query
+	}
+	return []exchange.Header{{Name: ":authority", Value: a.upstream.Authority()}, {Name: ":path", Value: path}}
 }
 
 // learn hears that an upstream turned a key down, which rests then.
 func (g *Gate) learn(s *stream, first *extprocv3.ProcessingRequest) error {
-	_, upstream, keys, err := g.towards(s)
+	a, err := g.towards(s, first)
 	if err != nil {
 		return err
 	}
@@ -63,26 +119,12 @@ func (g *Gate) learn(s *stream, first *extprocv3.ProcessingRequest) error {
 	if key == "" || rest.For <= 0 {
 		return nil
 	}
-	g.options.KeyAnswered(upstream, key, headers.status())
-	if keys.Rest(key, now, rest) {
-		g.log.Warn("an upstream turned a key down; the others take its turns", zap.String("upstream", upstream.Name),
+	g.options.KeyAnswered(a.upstream, key, headers.status())
+	if a.keys.Rest(key, now, rest) {
+		g.log.Warn("an upstream turned a key down; others take its turns", zap.String("upstream", a.upstream.Name),
 			zap.String("key", key), zap.Int("status", headers.status()), zap.Duration("for", rest.For.Round(time.Millisecond)))
 	}
 	return nil
-}
-
-// towards finds where an attempt goes.
-func (g *Gate) towards(s *stream) (*route, *config.Upstream, *auth.Keys, error) {
-	id, name := s.routeID(), s.initial(config.UpstreamHeader)
-	route, ok := g.table.Load().routes[id]
-	if !ok {
-		return nil, nil, nil, fmt.Errorf("Envoy names a route that is not known here: %q", id)
-	}
-	upstream, keys := route.target(name)
-	if upstream == nil {
-		return nil, nil, nil, fmt.Errorf("route %s does not lead to upstream %q", id, name)
-	}
-	return route, upstream, keys, nil
 }
 
 // KeyRest is an upstream's key, by its fingerprint, and how long it still rests; 0: it does not.
@@ -96,12 +138,19 @@ func (g *Gate) KeyRests() []KeyRest {
 	var all []KeyRest
 	now, seen := time.Now(), map[*auth.Keys]bool{}
 	for _, route := range g.table.Load().routes {
-		if !route.retired.IsZero() || seen[route.keys] {
+		if !route.retired.IsZero() {
 			continue
 		}
-		seen[route.keys] = true
-		for _, r := range route.keys.Resting(now) {
-			all = append(all, KeyRest{route.Upstream.Name, r.Fingerprint, r.For})
+		for _, c := range route.choices {
+			for t, keys := range c.keys {
+				if seen[keys] {
+					continue
+				}
+				seen[keys] = true
+				for _, r := range keys.Resting(now) {
+					all = append(all, KeyRest{c.Targets[t].Name, r.Fingerprint, r.For})
+				}
+			}
 		}
 	}
 	return all

@@ -150,7 +150,7 @@ func (g *Gate) Process(rpc extprocv3.ExternalProcessor_ProcessServer) (err error
 	case first.GetObservabilityMode():
 		return g.watch(s, first)
 	case attempt:
-		return g.conclude(s, g.attempt(s, first))
+		return g.conclude(s, g.prepare(s, first))
 	}
 	return g.conclude(s, g.admit(s, first))
 }
@@ -187,6 +187,9 @@ type visit struct {
 	hold     *hold           // nil: nothing was taken
 	forced   bool            // the upstream is asked for usage that the client did not ask for
 
+	upstream *config.Upstream // where it begins; nil: it is not chosen yet
+	attempts bool             // what later attempts go with is asked
+
 	admission *admission // nil: nobody listens, or not yet
 }
 
@@ -217,7 +220,6 @@ func (g *Gate) admit(s *stream, first *extprocv3.ProcessingRequest) error {
 // serve answers a request that may pass: from the cache, from a call that others ask for as well, or by
 // letting it go on to the upstream.
 func (g *Gate) serve(v *visit) error {
-	v.handOver()
 	if v.caching != nil && v.caching.hit != nil {
 		return g.replay(v)
 	}
@@ -229,6 +231,7 @@ func (g *Gate) serve(v *visit) error {
 	if v.caching != nil {
 		g.options.Cached(v.route.Route, v.caching.result, Spared{})
 	}
+	v.choose()
 	if err := v.pass(v.decision, g.follow(v)); err != nil {
 		return err
 	}
@@ -239,7 +242,7 @@ func (g *Gate) serve(v *visit) error {
 // decide asks the policies, one after the other: what costs least comes first, and what is taken from
 // limits comes last, so that no refusal takes anything.
 func (g *Gate) decide(c *config.Config, v *visit) (err error) {
-	if v.decision, err = auth.Admit(c, v.route.Route, v.route.keys, v.request); err != nil {
+	if v.decision, err = auth.Admit(c, v.route.Route, v.request); err != nil {
 		return fmt.Errorf("admitting: %w", err)
 	}
 	if v.decision.Client != nil {
@@ -320,9 +323,8 @@ func newCall(v *visit) *exchange.Call {
 		ID:          rand.Text()[:16],
 		Began:       v.began,
 		Route:       v.route.Prefix,
-		Upstream:    v.route.Upstream.Name,
 		Key:         v.decision.Key,
-		Attempts:    v.route.attempts,
+		Attempts:    v.attempts,
 		Address:     v.request.Address,
 		Method:      v.request.Method,
 		Path:        trimmedPath(v.path, v.route.Prefix),
@@ -330,6 +332,9 @@ func newCall(v *visit) *exchange.Call {
 		Parent:      v.request.Get("traceparent"),
 		Shadowed:    v.hold != nil && v.hold.shadowed,
 		Cache:       v.cacheResult(),
+	}
+	if v.upstream != nil {
+		call.Upstream = v.upstream.Name
 	}
 	if v.decision.Client != nil {
 		call.Client = v.decision.Client.Name

@@ -62,6 +62,7 @@ func (l *leading) leave() {
 
 // lead makes the call.
 func (g *Gate) lead(v *visit) error {
+	v.choose()
 	request, err := v.upstreamRequest()
 	if err != nil {
 		return err
@@ -95,7 +96,7 @@ func (v *visit) upstreamRequest() (*http.Request, error) {
 	request.Host = v.request.Get(":authority")
 	request.Header.Set("accept-encoding", "identity")
 	request.Header.Set(config.RouteHeader, v.route.ID)
-	for _, key := range []string{config.OwnKey, config.KeyKey, config.IntoKey} {
+	for _, key := range []string{config.OwnKey, config.LeadKey, config.KeyKey, config.IntoKey} {
 		if told, ok := v.said[key]; ok {
 			request.Header.Set(config.ToldHeader+key, told.GetStringValue())
 		}

@@ -22,18 +22,9 @@ type table struct {
 type route struct {
 	*config.Route
 
-	keys     *auth.Keys
-	tapped   bool      // a tap will come for its calls
-	attempts bool      // each attempt is asked about
-	retired  time.Time // zero while the configuration has it
-}
-
-// target finds an upstream that the route leads to, by its name, and its keys.
-func (r *route) target(name string) (*config.Upstream, *auth.Keys) {
-	if r.Upstream.Name != name {
-		return nil, nil
-	}
-	return r.Upstream, r.keys
+	choices []*choice
+	tapped  bool      // a tap will come for its calls
+	retired time.Time // zero while the configuration has it
 }
 
 // next is the table for a newer configuration: its routes, and the present ones that it does not
@@ -45,8 +36,11 @@ func (t *table) next(c *config.Config) *table {
 	}
 	next := &table{config: c, routes: make(map[string]*route, len(c.Routes))}
 	for _, r := range c.Routes {
-		needs := r.Needs()
-		next.routes[r.ID] = &route{Route: r, keys: rings[r.Upstream], tapped: needs.Tap, attempts: needs.Attempts}
+		added := &route{Route: r, tapped: r.Needs().Tap}
+		for i := range r.Choices {
+			added.choices = append(added.choices, newChoice(&r.Choices[i], rings))
+		}
+		next.routes[r.ID] = added
 	}
 	now := time.Now()
 	for id, old := range t.routes {

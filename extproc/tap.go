@@ -62,7 +62,7 @@ func (t *tap) take(message *extprocv3.ProcessingRequest) (last bool) {
 	case message.GetResponseHeaders() != nil:
 		headers := headerList(message.GetResponseHeaders().GetHeaders().GetHeaders())
 		t.begin(headers.status(), headers.get("content-type"), headers.get("content-encoding"))
-		t.end.Key = said(message, config.KeyKey)
+		t.end.Upstream, t.end.Key = said(message, config.UpstreamKey), said(message, config.KeyKey)
 		return message.GetResponseHeaders().GetEndOfStream()
 	case message.GetResponseBody() != nil:
 		t.body(message.GetResponseBody().GetBody())

@@ -16,6 +16,7 @@ import (
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"tollgate/config"
 )
@@ -36,12 +37,32 @@ func keyFilters(u *config.Upstream) []*hcmv3.HttpFilter {
 		// Gives an attempt after another its key. Fails closed.
 		unless(isLater(), httpFilter(attemptFilter, prepares(u.Name))),
 		// The next attempt, with another key, need not wait as long as this one would have to.
-		unless(isAgainstKey(), httpFilter("tollgate.hurry", hurries())),
+		unless(isStatus(againstKey), httpFilter("tollgate.hurry", hurries())),
 		// Tells of what turns a key down. Fails open.
-		unless(isAgainstKey(), httpFilter(answerFilter, learns(u.Name))),
+		unless(isStatus(againstKey), httpFilter(answerFilter, learns(u.Name))),
 		httpFilter("envoy.filters.http.upstream_codec", &codecv3.UpstreamCodec{}),
 	}
 }
+
+// chainFilters stand between the router and several upstreams, once for each attempt.
+func chainFilters() []*hcmv3.HttpFilter {
+	const upstream = "%UPSTREAM_METADATA(" + config.MetadataNamespace + ":" + config.UpstreamKey + ")%"
+	prepares := prepares(upstream)
+	prepares.ForwardRules.AllowedHeaders.Patterns = append(prepares.ForwardRules.AllowedHeaders.Patterns, exactly(":path"))
+	prepares.MutationRules = &mutationv3.HeaderMutationRules{AllowAllRouting: wrapperspb.Bool(true)} // the host
+	return []*hcmv3.HttpFilter{
+		// Gives each attempt its upstream's key, host and path. Fails closed.
+		httpFilter(attemptFilter, prepares),
+		// The next attempt, at another upstream, need not wait as long as this one would have to.
+		unless(isStatus("[45].."), httpFilter("tollgate.hurry", hurries())),
+		// Tells of what turns a key down. Fails open.
+		unless(isStatus(againstKey), httpFilter(answerFilter, learns(upstream))),
+		httpFilter("envoy.filters.http.upstream_codec", &codecv3.UpstreamCodec{}),
+	}
+}
+
+// againstKey are the statuses that may say something against a key: see auth.RestOf.
+const againstKey = "401|403|429"
 
 // prepares asks `tollgate serve` what an attempt goes with.
 func prepares(upstream string) *extprocv3.ExternalProcessor {
@@ -140,14 +161,14 @@ func isLater() *matchv3.Matcher_MatcherList_Predicate_SinglePredicate {
 	}
 }
 
-// isAgainstKey holds for an answer that may say something against the key: see auth.RestOf.
-func isAgainstKey() *matchv3.Matcher_MatcherList_Predicate_SinglePredicate {
+// isStatus holds for answers whose status matches a regular expression (RE2).
+func isStatus(expression string) *matchv3.Matcher_MatcherList_Predicate_SinglePredicate {
 	return &matchv3.Matcher_MatcherList_Predicate_SinglePredicate{
 		Input: &xdscorev3.TypedExtensionConfig{Name: "status", TypedConfig: anyOf(&matcherv3.HttpResponseStatusCodeMatchInput{})},
 		Matcher: &matchv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{ValueMatch: &matchv3.StringMatcher{
 			MatchPattern: &matchv3.StringMatcher_SafeRegex{SafeRegex: &matchv3.RegexMatcher{
 				EngineType: &matchv3.RegexMatcher_GoogleRe2{GoogleRe2: &matchv3.RegexMatcher_GoogleRE2{}},
-				Regex:      "401|403|429",
+				Regex:      expression,
 			}},
 		}},
 	}

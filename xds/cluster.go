@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 )
 
 const (
-	// unlimited stands in circuit breakers, whose defaults (1,024) would refuse the 1,025th stream.
+	// unlimited stands in circuit breakers where nothing else is said: their defaults (1,024) would refuse the 1,025th stream.
 	unlimited = 1 << 30
 
 	// upstreamIdle ends idle connections before most servers and load balancers do (60 s is
@@ -47,6 +48,7 @@ type purpose int
 const (
 	direct purpose = iota // requests go there as they are
 	keyed                 // they may be tried again with another of its keys
+	member                // it is one of several: see chain
 )
 
 // cluster is where an upstream is and how to speak to it.
@@ -59,12 +61,7 @@ func cluster(u *config.Upstream, authorities string, speak protocol, use purpose
 		LbPolicy:                      clusterv3.Cluster_ROUND_ROBIN,
 		ConnectTimeout:                durationpb.New(u.ConnectTimeout),
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(bufferLimit),
-		CircuitBreakers: &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
-			MaxConnections:     wrapperspb.UInt32(unlimited),
-			MaxPendingRequests: wrapperspb.UInt32(unlimited),
-			MaxRequests:        wrapperspb.UInt32(unlimited),
-			RetryBudget:        retryBudget(),
-		}}},
+		CircuitBreakers:               breakers(u),
 		UpstreamConnectionOptions: &clusterv3.UpstreamConnectionOptions{
 			// Streams that are silent for minutes must not be forgotten by a NAT on the way.
 			TcpKeepalive: &corev3.TcpKeepalive{
@@ -76,6 +73,9 @@ func cluster(u *config.Upstream, authorities string, speak protocol, use purpose
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
 			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": anyOf(protocol),
 		},
+	}
+	if use == member {
+		c.OutlierDetection, c.HealthChecks = ejection(), healthChecks(u)
 	}
 	if u.TLS {
 		c.TransportSocket = &corev3.TransportSocket{
@@ -89,13 +89,23 @@ func cluster(u *config.Upstream, authorities string, speak protocol, use purpose
 	if _, err := netip.ParseAddr(u.Host); err == nil || u.Proxy.IsValid() {
 		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
 		c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: byADS()}
-		c.Name = nameOf(u.Name, c, endpoints("", u))
+		c.Name = nameOf(u.Name, c, endpoints("", u, use))
 		return c
 	}
 	c.ClusterDiscoveryType = byDNS()
-	c.LoadAssignment = endpoints(u.Name, u)
+	c.LoadAssignment = endpoints(u.Name, u, use)
 	c.Name = nameOf(u.Name, c)
 	return c
+}
+
+// breakers bound what an upstream gets at once.
+func breakers(u *config.Upstream) *clusterv3.CircuitBreakers {
+	return &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
+		MaxConnections:     wrapperspb.UInt32(cmp.Or(u.MaxConnections, unlimited)),
+		MaxPendingRequests: wrapperspb.UInt32(cmp.Or(u.MaxPending, unlimited)),
+		MaxRequests:        wrapperspb.UInt32(cmp.Or(u.MaxRequests, unlimited)),
+		RetryBudget:        retryBudget(),
+	}}}
 }
 
 // byDNS resolves the upstream's name as clients do: whatever the name server says now, both address
@@ -114,7 +124,7 @@ func byDNS() *clusterv3.Cluster_ClusterType {
 
 // endpoints is where the upstream listens: for an upstream behind a proxy, the proxy, which looks
 // the name up itself.
-func endpoints(cluster string, u *config.Upstream) *endpointv3.ClusterLoadAssignment {
+func endpoints(cluster string, u *config.Upstream, use purpose) *endpointv3.ClusterLoadAssignment {
 	endpoint := &endpointv3.Endpoint{Address: socketAddress(u.Host, u.Port)}
 	switch {
 	case u.Proxy.IsValid() && u.TLS:
@@ -124,13 +134,13 @@ func endpoints(cluster string, u *config.Upstream) *endpointv3.ClusterLoadAssign
 	case u.Proxy.IsValid():
 		endpoint.Address = socketAddress(u.Proxy.Addr().String(), u.Proxy.Port())
 	}
+	host := &endpointv3.LbEndpoint{HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: endpoint}}
+	if use == member {
+		host.Metadata = isUpstream(u.Name)
+	}
 	return &endpointv3.ClusterLoadAssignment{
 		ClusterName: cluster,
-		Endpoints: []*endpointv3.LocalityLbEndpoints{{
-			LbEndpoints: []*endpointv3.LbEndpoint{{
-				HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: endpoint},
-			}},
-		}},
+		Endpoints:   []*endpointv3.LocalityLbEndpoints{{LbEndpoints: []*endpointv3.LbEndpoint{host}}},
 	}
 }
 

@@ -148,17 +148,38 @@ func toTollgate() *corev3.GrpcService {
 	}
 }
 
-// lock demands the gate's word.
-func lock() *rbacv3.RBAC {
+// lock demands the gate's word, and whatever else.
+func lock(more ...*rbacconfigv3.Permission) *rbacv3.RBAC {
+	word := isPermitted(verdict(config.VerdictPass))
+	if len(more) > 0 {
+		word = &rbacconfigv3.Permission{Rule: &rbacconfigv3.Permission_AndRules{
+			AndRules: &rbacconfigv3.Permission_Set{Rules: append([]*rbacconfigv3.Permission{word}, more...)},
+		}}
+	}
 	return &rbacv3.RBAC{Rules: &rbacconfigv3.RBAC{
 		Action: rbacconfigv3.RBAC_ALLOW,
 		Policies: map[string]*rbacconfigv3.Policy{"passed-the-gate": {
-			Permissions: []*rbacconfigv3.Permission{{Rule: &rbacconfigv3.Permission_SourcedMetadata{
-				SourcedMetadata: &rbacconfigv3.SourcedMetadata{MetadataMatcher: verdict(config.VerdictPass)},
-			}}},
-			Principals: []*rbacconfigv3.Principal{{Identifier: &rbacconfigv3.Principal_Any{Any: true}}},
+			Permissions: []*rbacconfigv3.Permission{word},
+			Principals:  []*rbacconfigv3.Principal{{Identifier: &rbacconfigv3.Principal_Any{Any: true}}},
 		}},
 	}}
+}
+
+func isPermitted(said *matcherv3.MetadataMatcher) *rbacconfigv3.Permission {
+	return &rbacconfigv3.Permission{Rule: &rbacconfigv3.Permission_SourcedMetadata{
+		SourcedMetadata: &rbacconfigv3.SourcedMetadata{MetadataMatcher: said},
+	}}
+}
+
+// isNamed demands that the gate has named this lead, or none where this is the one without a name: its key
+// must not go where it was not meant to, should Envoy not have chosen the route anew.
+func (l *lead) isNamed() *rbacconfigv3.Permission {
+	if l.id != "" {
+		return isPermitted(isSaid(config.LeadKey, l.id))
+	}
+	named := isSaid(config.LeadKey, "")
+	named.Value = &matcherv3.ValueMatcher{MatchPattern: &matcherv3.ValueMatcher_PresentMatch{PresentMatch: true}}
+	return &rbacconfigv3.Permission{Rule: &rbacconfigv3.Permission_NotRule{NotRule: isPermitted(named)}}
 }
 
 // verdict matches the gate's verdict.
@@ -177,7 +198,7 @@ func isSaid(key, value string) *matcherv3.MetadataMatcher {
 
 // filtersOf says which filters a route goes through, tells the gate, on each stream, which route Envoy
 // chose, and whether it gets the request's body and the answer.
-func filtersOf(route *config.Route, request, response bool) map[string]*anypb.Any {
+func filtersOf(route *config.Route, l *lead, request, response bool) map[string]*anypb.Any {
 	needs := route.Needs()
 	if !needs.Gate {
 		return bypass()
@@ -189,7 +210,10 @@ func filtersOf(route *config.Route, request, response bool) map[string]*anypb.An
 		toGate.ProcessingMode = gateMode(request, response)
 	}
 	filters := map[string]*anypb.Any{gateFilter: override(toGate)}
-	if needs.Attempts {
+	if len(route.Choices) > 1 || l.several() {
+		filters[lockFilter] = anyOf(&rbacv3.RBACPerRoute{Rbac: lock(l.isNamed())})
+	}
+	if l.attempts {
 		about := override(&extprocv3.ExtProcOverrides{GrpcInitialMetadata: toGate.GetGrpcInitialMetadata()})
 		filters[attemptFilter], filters[answerFilter] = about, about
 	}

@@ -27,13 +27,13 @@ type Resources struct {
 // path of a Unix socket, on Envoy's machine, for calls that several requests share; empty: there are none.
 func Build(c *config.Config, systemCA, shared string) (*Resources, error) {
 	r := &Resources{}
-	clusters := map[*config.Route]destination{}
+	to, leading := map[*config.Route][]lead{}, newLeading(r, systemCA)
 	for _, route := range c.Routes {
-		to, err := r.destination(route, systemCA)
+		leads, err := leading.leads(route)
 		if err != nil {
 			return nil, err
 		}
-		clusters[route] = to
+		to[route] = leads
 	}
 	certificate := r.certificate(c.Listener.TLS)
 	tracing, err := r.tracing(c.Traces, systemCA)
@@ -41,53 +41,15 @@ func Build(c *config.Config, systemCA, shared string) (*Resources, error) {
 		return nil, err
 	}
 	r.Listeners = append(r.Listeners, listener(&c.Listener, certificate, tracing))
-	r.Routes = append(r.Routes, routeConfiguration(c, clusters))
+	r.Routes = append(r.Routes, routeConfiguration(c, to))
 	if shared != "" && slices.ContainsFunc(c.Routes, sharesCalls) {
 		r.Listeners = append(r.Listeners, sharedListener(&c.Listener, shared))
-		r.Routes = append(r.Routes, sharedRoutes(c, clusters))
+		r.Routes = append(r.Routes, sharedRoutes(c, to))
 	}
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("building Envoy's configuration: %w", err)
 	}
 	return r, nil
-}
-
-// destination is where a route leads, by the names of clusters.
-type destination struct {
-	clusters
-
-	own clusters // for requests with their client's own key, where these go apart
-}
-
-// clusters are those of one upstream for one purpose.
-type clusters struct {
-	http      string
-	webSocket string // the same service by HTTP/1.1 only; equal to http where that is so already
-}
-
-// destination adds what a route leads to, and names it.
-func (r *Resources) destination(route *config.Route, systemCA string) (destination, error) {
-	authorities, err := r.authorities(route.Upstream, systemCA)
-	if err != nil {
-		return destination{}, err
-	}
-	if !route.Needs().Attempts {
-		return destination{clusters: r.addClusters(route.Upstream, authorities, direct)}, nil
-	}
-	d := destination{clusters: r.addClusters(route.Upstream, authorities, keyed)}
-	if route.Auth == config.AuthPassthrough {
-		d.own = r.addClusters(route.Upstream, authorities, direct)
-	}
-	return d, nil
-}
-
-// addClusters adds what an upstream needs: its cluster, the one for WebSockets, their endpoints.
-func (r *Resources) addClusters(u *config.Upstream, authorities string, use purpose) clusters {
-	webSocket := r.addCluster(u, authorities, http1, use)
-	if !u.TLS {
-		return clusters{http: webSocket, webSocket: webSocket}
-	}
-	return clusters{http: r.addCluster(u, authorities, byALPN, use), webSocket: webSocket}
 }
 
 func (r *Resources) addCluster(u *config.Upstream, authorities string, speak protocol, use purpose) string {
@@ -99,7 +61,7 @@ func (r *Resources) addCluster(u *config.Upstream, authorities string, speak pro
 	}
 	r.Clusters = append(r.Clusters, c)
 	if c.GetType() == clusterv3.Cluster_EDS {
-		r.Endpoints = append(r.Endpoints, endpoints(c.GetName(), u))
+		r.Endpoints = append(r.Endpoints, endpoints(c.GetName(), u, use))
 	}
 	return c.GetName()
 }

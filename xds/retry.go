@@ -32,7 +32,7 @@ const (
 // retryPolicy tries requests again whose upstream fails before its answer has begun: that it never does so
 // later is Envoy's promise. What a client says in x-envoy-* headers is gone by then: see noSteering. Where
 // the next attempt can go with another key, it comes when this one is turned down, too.
-func retryPolicy(r *config.Retry, keys bool) *routev3.RetryPolicy {
+func retryPolicy(r *config.Retry, l *lead) *routev3.RetryPolicy {
 	policy := &routev3.RetryPolicy{}
 	if r.FirstByteTimeout > 0 {
 		policy.PerTryTimeout = durationpb.New(r.FirstByteTimeout) // which ends with the answer's headers
@@ -51,7 +51,7 @@ func retryPolicy(r *config.Retry, keys bool) *routev3.RetryPolicy {
 		MaxInterval:  durationpb.New(longestBackOff),
 	}
 	var wait []*routev3.RetryPolicy_ResetHeader // in seconds
-	if keys {
+	if l.attempts {
 		policy.RetriableStatusCodes = append(slices.Clone(r.Statuses), 401, 403)
 		if r.RateLimited {
 			policy.RetriableStatusCodes = append(policy.RetriableStatusCodes, 429)
@@ -62,6 +62,9 @@ func retryPolicy(r *config.Retry, keys bool) *routev3.RetryPolicy {
 	policy.RateLimitedRetryBackOff = &routev3.RetryPolicy_RateLimitedRetryBackOff{
 		ResetHeaders: append(wait, &routev3.RetryPolicy_ResetHeader{Name: "retry-after"}),
 		MaxInterval:  durationpb.New(longestRetryAfter),
+	}
+	if l.several() {
+		policy.RetryPriority = nextUpstream()
 	}
 	return policy
 }

@@ -21,10 +21,12 @@ const HealthPath = "/healthz"
 
 // routeConfiguration is where each path leads: /healthz, then the routes, the longest prefix first,
 // then nowhere.
-func routeConfiguration(c *config.Config, clusters map[*config.Route]destination) *routev3.RouteConfiguration {
+func routeConfiguration(c *config.Config, to map[*config.Route][]lead) *routev3.RouteConfiguration {
 	routes := []*routev3.Route{health()}
 	for _, route := range c.Routes {
-		routes = append(routes, routesOf(route, clusters[route])...)
+		for _, l := range to[route] {
+			routes = append(routes, routesOf(route, &l)...)
+		}
 	}
 	if len(c.Routes) == 0 || c.Routes[len(c.Routes)-1].Prefix != "/" {
 		routes = append(routes, nowhere())
@@ -43,64 +45,71 @@ func routeConfiguration(c *config.Config, clusters map[*config.Route]destination
 	}
 }
 
-// routesOf are Envoy's routes for one of ours: WebSockets apart where the upstream may not know them by
-// HTTP/2 or the gate would wait for their end, and what has no body to read apart from what has.
-func routesOf(route *config.Route, to destination) []*routev3.Route {
+// routesOf are Envoy's routes for one of ours and a lead: WebSockets apart where the upstream may not know
+// them by HTTP/2 or the gate would wait for their end, and what has no body to read apart from what has.
+func routesOf(route *config.Route, l *lead) []*routev3.Route {
 	needs := route.Needs()
 	var routes []*routev3.Route
-	if to.webSocket != to.http || needs.Request != config.NoBody || needs.Response != config.NoBody {
-		routes = append(routes, variants(webSocketRoute(route, to.webSocket), route, to.own.webSocket, false)...)
+	if l.webSocket != l.http || needs.Request != config.NoBody || needs.Response != config.NoBody {
+		routes = append(routes, l.variants(webSocketRoute(route, l), route, l.own.webSocket, false)...)
 	}
 	if needs.Request == config.AskedFor || needs.Response == config.AskedFor {
-		routes = append(routes, variants(askedRoute(route, to.http), route, to.own.http, needs.Request != config.NoBody)...)
+		routes = append(routes, l.variants(askedRoute(route, l), route, l.own.http, needs.Request != config.NoBody)...)
 	}
-	rest := forward(route, to.http, needs.Request == config.AnyBody, needs.Response == config.AnyBody)
-	return append(routes, variants(rest, route, to.own.http, needs.Request == config.AnyBody)...)
+	rest := forward(route, l, l.http, needs.Request == config.AnyBody, needs.Response == config.AnyBody)
+	return append(routes, l.variants(rest, route, l.own.http, needs.Request == config.AnyBody)...)
 }
 
 // variants puts before a route those that Envoy takes instead, when it chooses anew because the gate said
 // so: without retries where the gate may have read the body (see config.OnceKey), and to a cluster of its
-// own for requests with their client's own key (see config.OwnKey).
-func variants(of *routev3.Route, route *config.Route, own string, body bool) []*routev3.Route {
+// own for requests with their client's own key (see config.OwnKey). Where the lead itself is one that the
+// gate must name, all are such.
+func (l *lead) variants(of *routev3.Route, route *config.Route, own string, body bool) []*routev3.Route {
+	if l.id != "" {
+		of = variant(of, config.LeadKey, l.id)
+	}
 	var routes []*routev3.Route
 	if body && route.Retry.Attempts > 1 {
-		once := variant(of, config.OnceKey)
+		once := variant(of, config.OnceKey, "1")
 		single := route.Retry
 		single.Attempts = 1
-		once.GetRoute().RetryPolicy = retryPolicy(&single, false)
+		once.GetRoute().RetryPolicy = retryPolicy(&single, l)
 		routes = append(routes, once)
 	}
 	if own != "" {
-		v := variant(of, config.OwnKey)
+		v := variant(of, config.OwnKey, "1")
 		v.GetRoute().ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: own}
-		v.GetRoute().RetryPolicy = retryPolicy(&route.Retry, false)
+		v.GetRoute().RetryPolicy = retryPolicy(&route.Retry, &lead{})
 		routes = append(routes, v)
 	}
 	return append(routes, of)
 }
 
-func variant(of *routev3.Route, said string) *routev3.Route {
+func variant(of *routev3.Route, key, said string) *routev3.Route {
 	v, _ := proto.Clone(of).(*routev3.Route)
-	v.Match.DynamicMetadata = append(v.Match.DynamicMetadata, isSaid(said, "1"))
+	v.Match.DynamicMetadata = append(v.Match.DynamicMetadata, isSaid(key, said))
 	return v
 }
 
-// forward sends what lies below a prefix to a cluster, the request's body and the answer by way of the
-// gate if need be.
-func forward(route *config.Route, cluster string, request, response bool) *routev3.Route {
-	needs := route.Needs()
+// forward sends what lies below a prefix to a cluster of a lead, the request's body and the answer by way of
+// the gate if need be.
+func forward(route *config.Route, l *lead, cluster string, request, response bool) *routev3.Route {
+	base := l.first.BasePath
+	if l.several() {
+		base = "" // each attempt has its own
+	}
 	action := &routev3.RouteAction{
 		ClusterSpecifier:     &routev3.RouteAction_Cluster{Cluster: cluster},
-		HostRewriteSpecifier: &routev3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: route.Upstream.Authority()},
-		RegexRewrite:         rewrite(route.Prefix, route.Upstream.BasePath),
+		HostRewriteSpecifier: &routev3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: l.first.Authority()},
+		RegexRewrite:         rewrite(route.Prefix, base),
 		Timeout:              durationpb.New(0), // an answer takes as long as it moves: see StreamIdleTimeout
-		RetryPolicy:          retryPolicy(&route.Retry, needs.Attempts),
+		RetryPolicy:          retryPolicy(&route.Retry, l),
 	}
 	r := &routev3.Route{
 		Name:                 route.ID,
 		Match:                match(route.Prefix),
 		Action:               &routev3.Route_Route{Route: action},
-		TypedPerFilterConfig: filtersOf(route, request, response),
+		TypedPerFilterConfig: filtersOf(route, l, request, response),
 	}
 	if len(route.Limits) > 0 || route.Guests.Limited {
 		r.ResponseHeadersToAdd = headroom()
@@ -111,7 +120,7 @@ func forward(route *config.Route, cluster string, request, response bool) *route
 	if route.ForwardClientAddress {
 		r.RequestHeadersToAdd = clientAddress()
 	}
-	if needs.Attempts {
+	if l.attempts {
 		r.ResponseHeadersToRemove = []string{config.WaitHeader}
 	}
 	return r
@@ -119,9 +128,9 @@ func forward(route *config.Route, cluster string, request, response bool) *route
 
 // askedRoute is the same for requests that the gate reads whole: files that are uploaded elsewhere need
 // not pass through it.
-func askedRoute(route *config.Route, cluster string) *routev3.Route {
+func askedRoute(route *config.Route, l *lead) *routev3.Route {
 	needs := route.Needs()
-	r := forward(route, cluster, needs.Request != config.NoBody, needs.Response != config.NoBody)
+	r := forward(route, l, l.http, needs.Request != config.NoBody, needs.Response != config.NoBody)
 	r.Match.Headers = []*routev3.HeaderMatcher{headerMatches(":path", &matcherv3.StringMatcher{
 		MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: config.AskedPath}},
 	})}
@@ -129,8 +138,8 @@ func askedRoute(route *config.Route, cluster string) *routev3.Route {
 }
 
 // webSocketRoute is the same for WebSockets, which many servers know by HTTP/1.1 only.
-func webSocketRoute(route *config.Route, cluster string) *routev3.Route {
-	r := forward(route, cluster, false, false)
+func webSocketRoute(route *config.Route, l *lead) *routev3.Route {
+	r := forward(route, l, l.webSocket, false, false)
 	r.Match.Headers = []*routev3.HeaderMatcher{
 		headerMatches("upgrade", &matcherv3.StringMatcher{
 			MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "websocket"},

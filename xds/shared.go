@@ -6,6 +6,7 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	headertometadatav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_to_metadata/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -23,7 +24,7 @@ func sharedListener(l *config.Listener, path string) *listenerv3.Listener {
 	manager.RouteSpecifier = routesByADS(SharedName)
 	manager.HttpFilters = []*hcmv3.HttpFilter{
 		// What attempts must know: see handOver in package extproc.
-		httpFilter("envoy.filters.http.header_to_metadata", toldInHeaders(config.KeyKey, config.IntoKey)),
+		httpFilter("envoy.filters.http.header_to_metadata", toldInHeaders(config.KeyKey, config.IntoKey, config.LeadKey)),
 		router(),
 	}
 	manager.AccessLog = nil
@@ -58,19 +59,15 @@ func toldInHeaders(keys ...string) *headertometadatav3.Config {
 
 // sharedRoutes lead where the same routes for clients lead, by the name of the route that the gate gives.
 // A name that is not known is told from an upstream's answer by its header.
-func sharedRoutes(c *config.Config, to map[*config.Route]destination) *routev3.RouteConfiguration {
+func sharedRoutes(c *config.Config, to map[*config.Route][]lead) *routev3.RouteConfiguration {
 	var routes []*routev3.Route
 	for _, route := range c.Routes {
 		if !sharesCalls(route) {
 			continue
 		}
-		if own := to[route].own.http; own != "" {
-			r := sharedRoute(route, own)
-			r.GetRoute().RetryPolicy = retryPolicy(&route.Retry, false)
-			r.Match.Headers = append(r.Match.Headers, headerMatches(config.ToldHeader+config.OwnKey, exactly("1")))
-			routes = append(routes, r)
+		for _, l := range to[route] {
+			routes = append(routes, sharedRoutesOf(route, &l)...)
 		}
-		routes = append(routes, sharedRoute(route, to[route].http))
 	}
 	unknown := answer("nowhere", match("/"), 404)
 	unknown.TypedPerFilterConfig = nil
@@ -83,12 +80,23 @@ func sharedRoutes(c *config.Config, to map[*config.Route]destination) *routev3.R
 	}
 }
 
-// sharedRoute is the same route for calls that have passed the gate.
-func sharedRoute(route *config.Route, cluster string) *routev3.Route {
-	r := forward(route, cluster, false, false)
+// sharedRoutesOf are the same routes for calls that have passed the gate.
+func sharedRoutesOf(route *config.Route, l *lead) []*routev3.Route {
+	r := forward(route, l, l.http, false, false)
 	r.Match.Headers = []*routev3.HeaderMatcher{headerMatches(config.RouteHeader, exactly(route.ID))}
 	r.ResponseHeadersToAdd = nil
-	delete(r.GetTypedPerFilterConfig(), gateFilter)
-	delete(r.GetTypedPerFilterConfig(), tapFilter)
-	return r
+	for _, filter := range []string{gateFilter, lockFilter, tapFilter} {
+		delete(r.GetTypedPerFilterConfig(), filter)
+	}
+	if l.id != "" {
+		r.Match.Headers = append(r.Match.Headers, headerMatches(config.ToldHeader+config.LeadKey, exactly(l.id)))
+	}
+	if l.own.http == "" {
+		return []*routev3.Route{r}
+	}
+	own, _ := proto.Clone(r).(*routev3.Route)
+	own.Match.Headers = append(own.Match.Headers, headerMatches(config.ToldHeader+config.OwnKey, exactly("1")))
+	own.GetRoute().ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: l.own.http}
+	own.GetRoute().RetryPolicy = retryPolicy(&route.Retry, &lead{})
+	return []*routev3.Route{own, r}
 }

@@ -3,7 +3,6 @@ package xds
 import (
 	"fmt"
 
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	"google.golang.org/protobuf/proto"
@@ -82,7 +81,7 @@ func (r *Resources) without(other *Resources) *Resources {
 // resolvesMoreThan tells whether there is a cluster by DNS that the other does not have.
 func (r *Resources) resolvesMoreThan(other *Resources) bool {
 	for _, c := range subtract(r.Clusters, other.Clusters) {
-		if _, byName := c.GetClusterDiscoveryType().(*clusterv3.Cluster_ClusterType); byName {
+		if c.GetClusterType().GetName() == byDNS().ClusterType.GetName() {
 			return true
 		}
 	}

@@ -58,9 +58,13 @@ func scheme(c *config.Config) string {
 
 func (b box) route(c *config.Config, r *config.Route) {
 	b.title(r.Prefix)
-	b.row("base url", r.Upstream.URL(), accent)
+	keys := 0
+	for _, u := range r.Upstreams() {
+		keys += len(u.Keys)
+	}
+	b.choices(r)
 	b.row("route prefix", r.Prefix, accent)
-	b.row("api keys", strconv.Itoa(len(r.Upstream.Keys)), accent)
+	b.row("api keys", strconv.Itoa(keys), accent)
 	who, colour := forwardKeys(r, len(c.Clients))
 	b.row("forward keys", who, colour)
 	b.rules(r.ForAll)
@@ -97,6 +101,28 @@ func (b box) cache(c *config.Config, r *config.Route) {
 		b.row("kept in", "redis", accent)
 	default:
 		b.row("kept in", "memory", accent)
+	}
+}
+
+// choices shows where requests go: all of them, and those for some models.
+func (b box) choices(r *config.Route) {
+	for i := range r.Choices {
+		choice := r.Choices[(i+len(r.Choices)-1)%len(r.Choices)] // the last is for most
+		label := "base url"
+		for _, t := range choice.Targets {
+			text := t.URL()
+			if len(choice.Models) > 0 {
+				text = strings.Join(choice.Models, " ") + ": " + text
+			}
+			switch {
+			case choice.Several() && t.Weight == 0:
+				text += ", where others fail"
+			case choice.Several():
+				text += ", weight " + strconv.Itoa(int(t.Weight))
+			}
+			b.row(label, text, accent)
+			label = ""
+		}
 	}
 }
 
@@ -145,11 +171,11 @@ func limitText(l config.Limit) string {
 // upstream's keys.
 func forwardKeys(r *config.Route, clients int) (who, colour string) {
 	swapped := "taken out"
-	if len(r.Upstream.Keys) > 0 {
+	if r.HasKeys() {
 		swapped = "swapped"
 	}
 	switch {
-	case r.Auth == config.AuthOpen && len(r.Upstream.Keys) > 0:
+	case r.Auth == config.AuthOpen && r.HasKeys():
 		return "NOT NEEDED: everyone may pass", alarm
 	case r.Auth == config.AuthOpen:
 		return "not needed, and taken out", good

@@ -95,7 +95,7 @@ func checkBanner(t *testing.T, c *config.Config, plainText string) {
 	}
 	open := false
 	for _, r := range c.Routes {
-		open = open || r.Auth == config.AuthOpen && len(r.Upstream.Keys) > 0
+		open = open || r.Auth == config.AuthOpen && len(r.Upstreams()[0].Keys) > 0
 	}
 	if marked := regexp.MustCompile(`\x1b\[31mforward keys`).MatchString(coloured); marked != open {
 		t.Errorf("a door stands open: %t; it is red: %t", open, marked)

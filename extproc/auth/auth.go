@@ -16,7 +16,7 @@
 package auth
 
 import (
-	"time"
+	"cmp"
 
 	"tollgate/config"
 	"tollgate/extproc/exchange"
@@ -24,14 +24,20 @@ import (
 
 // Decision is what Admit says of a request that may pass.
 type Decision struct {
-	Client  *config.Client // nil: not one that the configuration names
-	Key     string         // the fingerprint of the upstream's key; empty: it goes on without one
-	Into    string         // the header that holds it, or would; empty: what the client sent travels on
+	Client *config.Client // nil: not one that the configuration names
+
+	// Place is the header in which the client showed its key, and authorization where it showed none; empty:
+	// what the client sent travels on.
+	Place string
+
+	Key     string // the fingerprint of the upstream's key, once it is given; empty: none
 	Changes exchange.Changes
+
+	shown []credential
 }
 
 // Admit decides. Its error is an *exchange.Refusal.
-func Admit(c *config.Config, route *config.Route, keys *Keys, request *exchange.Request) (Decision, error) {
+func Admit(c *config.Config, route *config.Route, request *exchange.Request) (Decision, error) {
 	if !route.ForAll.Permits(request.Address) || !route.IP.Permits(request.Address) {
 		return Decision{}, errAddress
 	}
@@ -54,10 +60,20 @@ func Admit(c *config.Config, route *config.Route, keys *Keys, request *exchange.
 	if inQuery(request.Path, shown) {
 		return Decision{}, errKeyInQuery
 	}
-	key, hasKey := keys.Next(time.Now())
-	into := destination(shown, route.Upstream.KeyHeader)
-	changes := swap(request, shown, into, key, hasKey)
-	return Decision{Client: client, Key: key.Fingerprint, Into: into, Changes: changes}, nil
+	return Decision{Client: client, Place: place(shown), shown: shown}, nil
+}
+
+// Give takes the client's key, and every copy of it, out of the request, and puts an upstream's key in,
+// where it has one: into the header named, and where none is into the one in which the client showed its
+// own. Where the client's own key travels on, it changes nothing.
+func (d *Decision) Give(request *exchange.Request, into string, key Key, hasKey bool) {
+	if d.Place == "" {
+		return
+	}
+	d.Key = key.Fingerprint
+	changes := swap(request, d.shown, cmp.Or(into, d.Place), key, hasKey)
+	d.Changes.Set = append(d.Changes.Set, changes.Set...)
+	d.Changes.Remove = append(d.Changes.Remove, changes.Remove...)
 }
 
 // Rekey puts another key into a request that the gate let pass before, and that is tried again: into the
@@ -89,13 +105,9 @@ func swap(request *exchange.Request, shown []credential, into string, key Key, h
 	return changes
 }
 
-// destination is the header that gets the upstream's key: the configured one, else where the client
-// showed its own, else authorization.
-func destination(shown []credential, configured string) string {
-	switch {
-	case configured != "":
-		return configured
-	case len(shown) > 0:
+// place is the header where the client showed its key, else authorization.
+func place(shown []credential) string {
+	if len(shown) > 0 {
 		return shown[0].header
 	}
 	return "authorization"

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -45,10 +46,13 @@ func headers(pairs ...string) []exchange.Header {
 func admit(c *config.Config, path string, sent []exchange.Header) (client string, seen []exchange.Header, err error) {
 	route := c.Routes[0]
 	request := &exchange.Request{Method: "POST", Path: path, Headers: sent}
-	decision, err := auth.Admit(c, route, auth.NewKeys(route.Upstream.Keys), request)
+	decision, err := auth.Admit(c, route, request)
 	if err != nil {
 		return "", nil, err
 	}
+	upstream := route.Upstreams()[0]
+	key, ok := auth.NewKeys(upstream.Keys).Next(time.Now())
+	decision.Give(request, upstream.KeyHeader, key, ok)
 	if decision.Client != nil {
 		client = decision.Client.Name
 	}
@@ -134,7 +138,7 @@ func TestAdmitAddresses(t *testing.T) {
 		if address != "" {
 			request.Address = netip.MustParseAddr(address)
 		}
-		_, err := auth.Admit(c, &route, auth.NewKeys(nil), request)
+		_, err := auth.Admit(c, &route, request)
 		if (err == nil) != allowed {
 			t.Errorf("%q: got %v, want allowed %v", address, err, allowed)
 		}

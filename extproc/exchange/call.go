@@ -10,7 +10,7 @@ type Call struct {
 	ID          string    // unique; ties the lines of the chat log and spans together
 	Began       time.Time // when the gate saw it
 	Route       string    // the route's prefix
-	Upstream    string    // its name
+	Upstream    string    // the name of the one where it begins; empty: it went to none
 	Key         string    // the fingerprint of the upstream's key; empty: none
 	Attempts    bool      // what the upstream says against its keys is told attempt by attempt
 	Client      string    // the client's name; empty: not one that the configuration names
@@ -52,11 +52,13 @@ const (
 // End is how a call ended.
 type End struct {
 	Cause  Cause
-	Status int       // HTTP status; 0: no answer was seen
-	Code   string    // of a refusal, such as invalid_api_key
-	Key    string    // of the attempt that was answered, where it is another than the call's
-	First  time.Time // when the first byte of the answer's body was seen; zero: none
-	Last   time.Time // when the end was seen
-	Events int       // server-sent events
-	Bytes  int64     // of the answer's body, as sent
+	Status int    // HTTP status; 0: no answer was seen
+	Code   string // of a refusal, such as invalid_api_key
+
+	// Upstream and Key are of the attempt that was answered; empty: they are the call's.
+	Upstream, Key string
+	First         time.Time // when the first byte of the answer's body was seen; zero: none
+	Last          time.Time // when the end was seen
+	Events        int       // server-sent events
+	Bytes         int64     // of the answer's body, as sent
 }

@@ -57,7 +57,7 @@ func (t *Meter) ofKey(end exchange.End) {
 	key, status := cmp.Or(end.Key, t.call.Key), keyStatus(end.Status)
 	told := t.call.Attempts && status != statusClass(end.Status)
 	if key != "" && end.Status != 0 && end.Cause != exchange.Refused && !told {
-		t.metrics.calls.keys.WithLabelValues(t.call.Upstream, key, status).Inc()
+		t.metrics.calls.keys.WithLabelValues(cmp.Or(end.Upstream, t.call.Upstream), key, status).Inc()
 	}
 }
 

@@ -123,6 +123,7 @@ func (s *Span) Done(answer *openai.Answer, end exchange.End) {
 // ending tells how the call ended.
 func (s *Span) ending(answer *openai.Answer, end exchange.End) {
 	s.span.SetAttributes(attribute.String("tollgate.end", string(end.Cause)))
+	s.span.SetAttributes(s.tracer.upstream(end.Upstream)...)
 	if end.Status > 0 {
 		s.span.SetAttributes(semconv.HTTPResponseStatusCode(end.Status))
 	}

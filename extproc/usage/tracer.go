@@ -119,15 +119,23 @@ func (t *Tracer) about(call *exchange.Call) []attribute.KeyValue {
 	as := []attribute.KeyValue{
 		attribute.String("tollgate.call", call.ID),
 		attribute.String("tollgate.route", valid(call.Route)),
-		attribute.String("tollgate.upstream", valid(call.Upstream)),
 	}
 	if call.Client != "" {
 		as = append(as, attribute.String("tollgate.client", valid(call.Client)))
 	}
+	return append(as, t.upstream(call.Upstream)...)
+}
+
+// upstream is what is known of an upstream; nothing of none.
+func (t *Tracer) upstream(name string) []attribute.KeyValue {
+	if name == "" {
+		return nil
+	}
+	as := []attribute.KeyValue{attribute.String("tollgate.upstream", valid(name))}
 	if t.address == nil {
 		return as
 	}
-	if host, port := t.address(call.Upstream); host != "" {
+	if host, port := t.address(name); host != "" {
 		as = append(as, semconv.ServerAddress(host), semconv.ServerPort(port))
 	}
 	return as

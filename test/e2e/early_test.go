@@ -52,8 +52,9 @@ func TestEarlyAnswers(t *testing.T) {
 		yaml += fmt.Sprintf("  - {name: %s, url: \"http://%s\", keys: [%s, %s]}\n", name, address, keyA, keyB)
 		routes += fmt.Sprintf("  - {prefix: /%s, upstream: %s}\n", name, name)
 	}
+	routes += "  - {prefix: /several, upstreams: [{name: keep}, {name: resets}, {name: closes}]}\n"
 	g := launch(t, yaml+routes)
-	for _, upstream := range []string{"keep", "closes", "resets"} {
+	for _, upstream := range []string{"keep", "closes", "resets", "several"} {
 		for _, head := range []string{
 			"POST /%s/v1 HTTP/1.1\r\nContent-Length: 20\r\n",
 			"POST /%s/v1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n",

@@ -1219,9 +1219,18 @@ type Upstream struct {
 	// Reach the upstream through this HTTP proxy: http://HOST:PORT. An https upstream by CONNECT, so
 	// that the proxy sees nothing but its name. Default: directly; the environment's http_proxy and
 	// https_proxy are not asked.
-	Proxy         string `protobuf:"bytes,8,opt,name=proxy,proto3" json:"proxy,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Proxy string `protobuf:"bytes,8,opt,name=proxy,proto3" json:"proxy,omitempty"`
+	// Ask the upstream all the time whether it is well. Where a route names others as well, they take its
+	// requests while it is not. Default: only requests show it: one that fails five of them in a row (502, 503,
+	// 504, no connection, no answer in time) is passed over for 30 s, and longer each time.
+	HealthCheck *HealthCheck `protobuf:"bytes,20,opt,name=health_check,json=healthCheck,proto3" json:"health_check,omitempty"`
+	// How many connections Envoy may have to the upstream, how many requests may be under way there, and how
+	// many may wait for a connection; one more is refused (503). Default: any number.
+	MaxConnections uint32 `protobuf:"varint,21,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`
+	MaxRequests    uint32 `protobuf:"varint,22,opt,name=max_requests,json=maxRequests,proto3" json:"max_requests,omitempty"`
+	MaxPending     uint32 `protobuf:"varint,23,opt,name=max_pending,json=maxPending,proto3" json:"max_pending,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Upstream) Reset() {
@@ -1310,6 +1319,98 @@ func (x *Upstream) GetProxy() string {
 	return ""
 }
 
+func (x *Upstream) GetHealthCheck() *HealthCheck {
+	if x != nil {
+		return x.HealthCheck
+	}
+	return nil
+}
+
+func (x *Upstream) GetMaxConnections() uint32 {
+	if x != nil {
+		return x.MaxConnections
+	}
+	return 0
+}
+
+func (x *Upstream) GetMaxRequests() uint32 {
+	if x != nil {
+		return x.MaxRequests
+	}
+	return 0
+}
+
+func (x *Upstream) GetMaxPending() uint32 {
+	if x != nil {
+		return x.MaxPending
+	}
+	return 0
+}
+
+// How an upstream is asked whether it is well: three times no, and it is not; one yes, and it is again.
+type HealthCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is asked for by GET, below the base path. It is asked without a key: every answer below 500 is a yes.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// How often. Default 10s.
+	Interval *durationpb.Duration `protobuf:"bytes,2,opt,name=interval,proto3" json:"interval,omitempty"`
+	// How long an answer may take. Default 5s.
+	Timeout       *durationpb.Duration `protobuf:"bytes,3,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HealthCheck) Reset() {
+	*x = HealthCheck{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HealthCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HealthCheck) ProtoMessage() {}
+
+func (x *HealthCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
+func (*HealthCheck) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *HealthCheck) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *HealthCheck) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *HealthCheck) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
 // A path prefix and what happens below it.
 type Route struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1355,14 +1456,20 @@ type Route struct {
 	// The cache of this route, in the place of the one for all.
 	Cache *Cache `protobuf:"bytes,12,opt,name=cache,proto3" json:"cache,omitempty"`
 	// How this route's requests are tried again, in the place of what holds for all.
-	Retry         *Retry `protobuf:"bytes,20,opt,name=retry,proto3" json:"retry,omitempty"`
+	Retry *Retry `protobuf:"bytes,20,opt,name=retry,proto3" json:"retry,omitempty"`
+	// Several upstreams, in the place of upstream. A request goes to the first; where that fails (see Retry), or
+	// is passed over (see Upstream.health_check), or all of its keys rest, to the next.
+	Upstreams []*Target `protobuf:"bytes,21,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
+	// Other upstreams for requests that ask for some models: of those that match, the first counts. The bodies of
+	// all requests are read then, up to 64 MiB.
+	Models        []*ModelRule `protobuf:"bytes,22,rep,name=models,proto3" json:"models,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	mi := &file_tollgate_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1374,7 +1481,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	mi := &file_tollgate_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1387,7 +1494,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Route) GetPrefix() string {
@@ -1481,6 +1588,131 @@ func (x *Route) GetRetry() *Retry {
 	return nil
 }
 
+func (x *Route) GetUpstreams() []*Target {
+	if x != nil {
+		return x.Upstreams
+	}
+	return nil
+}
+
+func (x *Route) GetModels() []*ModelRule {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+// An upstream of several.
+type Target struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Its share of the requests, of the sum of all weights. Where some have a weight, those that have none only get
+	// what others failed at. Default: the first gets all.
+	Weight        uint32 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Target) Reset() {
+	*x = Target{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Target) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Target) ProtoMessage() {}
+
+func (x *Target) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Target.ProtoReflect.Descriptor instead.
+func (*Target) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Target) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Target) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+// Where requests for some models go.
+type ModelRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The models; * stands for any text: llama*.
+	Match []string `protobuf:"bytes,1,rep,name=match,proto3" json:"match,omitempty"`
+	// The upstreams, as in Route.upstreams.
+	Upstreams     []*Target `protobuf:"bytes,2,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelRule) Reset() {
+	*x = ModelRule{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelRule) ProtoMessage() {}
+
+func (x *ModelRule) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelRule.ProtoReflect.Descriptor instead.
+func (*ModelRule) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ModelRule) GetMatch() []string {
+	if x != nil {
+		return x.Match
+	}
+	return nil
+}
+
+func (x *ModelRule) GetUpstreams() []*Target {
+	if x != nil {
+		return x.Upstreams
+	}
+	return nil
+}
+
 // Someone who may call.
 type Client struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1501,7 +1733,7 @@ type Client struct {
 
 func (x *Client) Reset() {
 	*x = Client{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[16]
+	mi := &file_tollgate_v1_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1745,7 @@ func (x *Client) String() string {
 func (*Client) ProtoMessage() {}
 
 func (x *Client) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[16]
+	mi := &file_tollgate_v1_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1758,7 @@ func (x *Client) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Client.ProtoReflect.Descriptor instead.
 func (*Client) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Client) GetName() string {
@@ -1577,7 +1809,7 @@ type IPRules struct {
 
 func (x *IPRules) Reset() {
 	*x = IPRules{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[17]
+	mi := &file_tollgate_v1_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +1821,7 @@ func (x *IPRules) String() string {
 func (*IPRules) ProtoMessage() {}
 
 func (x *IPRules) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[17]
+	mi := &file_tollgate_v1_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +1834,7 @@ func (x *IPRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IPRules.ProtoReflect.Descriptor instead.
 func (*IPRules) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *IPRules) GetAllow() []string {
@@ -1724,7 +1956,7 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\bdisabled\x18\x02 \x01(\bR\bdisabled\"\xb5\x01\n" +
 	"\x05Admin\x12\xab\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x90\x01\xbaH\x8c\x01\xba\x01\x88\x01\n" +
-	"\aaddress\x12+must be IP:PORT, for example 127.0.0.1:8001\x1aPthis == '' || this.isHostAndPort(true) && this.matches('^[0-9a-fA-F:.\\\\[\\\\]]+$')R\aaddress\"\xf7\x02\n" +
+	"\aaddress\x12+must be IP:PORT, for example 127.0.0.1:8001\x1aPthis == '' || this.isHostAndPort(true) && this.matches('^[0-9a-fA-F:.\\\\[\\\\]]+$')R\aaddress\"\xa1\x04\n" +
 	"\bUpstream\x12<\n" +
 	"\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x12\x19\n" +
 	"\x03url\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03url\x12 \n" +
@@ -1735,11 +1967,21 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\vserver_name\x18\x06 \x01(\tR\n" +
 	"serverName\x12U\n" +
 	"\x0fconnect_timeout\x18\a \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\x0econnectTimeout\x12\x14\n" +
-	"\x05proxy\x18\b \x01(\tR\x05proxy\"\x86\x06\n" +
+	"\x05proxy\x18\b \x01(\tR\x05proxy\x12;\n" +
+	"\fhealth_check\x18\x14 \x01(\v2\x18.tollgate.v1.HealthCheckR\vhealthCheck\x12'\n" +
+	"\x0fmax_connections\x18\x15 \x01(\rR\x0emaxConnections\x12!\n" +
+	"\fmax_requests\x18\x16 \x01(\rR\vmaxRequests\x12\x1f\n" +
+	"\vmax_pending\x18\x17 \x01(\rR\n" +
+	"maxPending\"\xec\x01\n" +
+	"\vHealthCheck\x12I\n" +
+	"\x04path\x18\x01 \x01(\tB5\xbaH2\xba\x01/\n" +
+	"\x04path\x12\x11must begin with /\x1a\x14this.startsWith('/')R\x04path\x12J\n" +
+	"\binterval\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x13\xbaH\x10\xaa\x01\r\"\x04\b\x80\xa3\x052\x05\x10\x80\xc2\xd7/R\binterval\x12F\n" +
+	"\atimeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\atimeout\"\xe0\x06\n" +
 	"\x05Route\x12\xf6\x01\n" +
 	"\x06prefix\x18\x01 \x01(\tB\xdd\x01\xbaH\xd9\x01\xba\x01\xd5\x01\n" +
-	"\x06prefix\x12imust begin with / and hold no empty segment, no . or .. segment, no query, no white space, and ASCII only\x1a`this.matches('^/$|^(/[^/?#\\\\s%\\\\\\\\\\\\x{80}-\\\\x{10FFFF}]+)+/?$') && !this.matches('/[.][.]?(/|$)')R\x06prefix\x12#\n" +
-	"\bupstream\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\bupstream\x128\n" +
+	"\x06prefix\x12imust begin with / and hold no empty segment, no . or .. segment, no query, no white space, and ASCII only\x1a`this.matches('^/$|^(/[^/?#\\\\s%\\\\\\\\\\\\x{80}-\\\\x{10FFFF}]+)+/?$') && !this.matches('/[.][.]?(/|$)')R\x06prefix\x12\x1a\n" +
+	"\bupstream\x18\x02 \x01(\tR\bupstream\x128\n" +
 	"\x04auth\x18\x03 \x01(\tB$\xbaH!r\x1fR\x00R\brequiredR\vpassthroughR\x04openR\x04auth\x12$\n" +
 	"\x02ip\x18\x04 \x01(\v2\x14.tollgate.v1.IPRulesR\x02ip\x124\n" +
 	"\x16forward_client_address\x18\x05 \x01(\bR\x14forwardClientAddress\x12\x15\n" +
@@ -1751,8 +1993,16 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	" \x01(\tB\x17\xbaH\x14r\x12R\x00R\acountedR\x05exactR\x05usage\x12%\n" +
 	"\x04pace\x18\v \x03(\v2\x11.tollgate.v1.PaceR\x04pace\x12(\n" +
 	"\x05cache\x18\f \x01(\v2\x12.tollgate.v1.CacheR\x05cache\x12(\n" +
-	"\x05retry\x18\x14 \x01(\v2\x12.tollgate.v1.RetryR\x05retryB\x06\n" +
-	"\x04_log\"\xe1\x01\n" +
+	"\x05retry\x18\x14 \x01(\v2\x12.tollgate.v1.RetryR\x05retry\x121\n" +
+	"\tupstreams\x18\x15 \x03(\v2\x13.tollgate.v1.TargetR\tupstreams\x12.\n" +
+	"\x06models\x18\x16 \x03(\v2\x16.tollgate.v1.ModelRuleR\x06modelsB\x06\n" +
+	"\x04_log\"G\n" +
+	"\x06Target\x12\x1b\n" +
+	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12 \n" +
+	"\x06weight\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x06weight\"n\n" +
+	"\tModelRule\x12$\n" +
+	"\x05match\x18\x01 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\x05match\x12;\n" +
+	"\tupstreams\x18\x02 \x03(\v2\x13.tollgate.v1.TargetB\b\xbaH\x05\x92\x01\x02\b\x01R\tupstreams\"\xe1\x01\n" +
 	"\x06Client\x12=\n" +
 	"\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$R\x04name\x12\"\n" +
 	"\x04keys\x18\x02 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\x04keys\x12$\n" +
@@ -1775,7 +2025,7 @@ func file_tollgate_v1_config_proto_rawDescGZIP() []byte {
 	return file_tollgate_v1_config_proto_rawDescData
 }
 
-var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_tollgate_v1_config_proto_goTypes = []any{
 	(*Config)(nil),              // 0: tollgate.v1.Config
 	(*Retry)(nil),               // 1: tollgate.v1.Retry
@@ -1792,18 +2042,21 @@ var file_tollgate_v1_config_proto_goTypes = []any{
 	(*CORS)(nil),                // 12: tollgate.v1.CORS
 	(*Admin)(nil),               // 13: tollgate.v1.Admin
 	(*Upstream)(nil),            // 14: tollgate.v1.Upstream
-	(*Route)(nil),               // 15: tollgate.v1.Route
-	(*Client)(nil),              // 16: tollgate.v1.Client
-	(*IPRules)(nil),             // 17: tollgate.v1.IPRules
-	(*durationpb.Duration)(nil), // 18: google.protobuf.Duration
+	(*HealthCheck)(nil),         // 15: tollgate.v1.HealthCheck
+	(*Route)(nil),               // 16: tollgate.v1.Route
+	(*Target)(nil),              // 17: tollgate.v1.Target
+	(*ModelRule)(nil),           // 18: tollgate.v1.ModelRule
+	(*Client)(nil),              // 19: tollgate.v1.Client
+	(*IPRules)(nil),             // 20: tollgate.v1.IPRules
+	(*durationpb.Duration)(nil), // 21: google.protobuf.Duration
 }
 var file_tollgate_v1_config_proto_depIdxs = []int32{
 	10, // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
 	13, // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
 	14, // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
-	15, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
-	16, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
-	17, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
+	16, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
+	19, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
+	20, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
 	7,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
 	8,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
 	4,  // 8: tollgate.v1.Config.limits:type_name -> tollgate.v1.Limit
@@ -1812,25 +2065,31 @@ var file_tollgate_v1_config_proto_depIdxs = []int32{
 	2,  // 11: tollgate.v1.Config.cache:type_name -> tollgate.v1.Cache
 	3,  // 12: tollgate.v1.Config.cache_store:type_name -> tollgate.v1.CacheStore
 	1,  // 13: tollgate.v1.Config.retry:type_name -> tollgate.v1.Retry
-	18, // 14: tollgate.v1.Retry.first_byte_timeout:type_name -> google.protobuf.Duration
-	18, // 15: tollgate.v1.Retry.idle_timeout:type_name -> google.protobuf.Duration
-	18, // 16: tollgate.v1.Cache.ttl:type_name -> google.protobuf.Duration
+	21, // 14: tollgate.v1.Retry.first_byte_timeout:type_name -> google.protobuf.Duration
+	21, // 15: tollgate.v1.Retry.idle_timeout:type_name -> google.protobuf.Duration
+	21, // 16: tollgate.v1.Cache.ttl:type_name -> google.protobuf.Duration
 	9,  // 17: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
 	11, // 18: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
 	12, // 19: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
-	18, // 20: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
-	18, // 21: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
-	17, // 22: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
-	4,  // 23: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
-	5,  // 24: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
-	2,  // 25: tollgate.v1.Route.cache:type_name -> tollgate.v1.Cache
-	1,  // 26: tollgate.v1.Route.retry:type_name -> tollgate.v1.Retry
-	4,  // 27: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	21, // 20: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
+	21, // 21: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
+	15, // 22: tollgate.v1.Upstream.health_check:type_name -> tollgate.v1.HealthCheck
+	21, // 23: tollgate.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
+	21, // 24: tollgate.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
+	20, // 25: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
+	4,  // 26: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
+	5,  // 27: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
+	2,  // 28: tollgate.v1.Route.cache:type_name -> tollgate.v1.Cache
+	1,  // 29: tollgate.v1.Route.retry:type_name -> tollgate.v1.Retry
+	17, // 30: tollgate.v1.Route.upstreams:type_name -> tollgate.v1.Target
+	18, // 31: tollgate.v1.Route.models:type_name -> tollgate.v1.ModelRule
+	17, // 32: tollgate.v1.ModelRule.upstreams:type_name -> tollgate.v1.Target
+	4,  // 33: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_v1_config_proto_init() }
@@ -1841,14 +2100,14 @@ func file_tollgate_v1_config_proto_init() {
 	file_tollgate_v1_config_proto_msgTypes[2].OneofWrappers = []any{}
 	file_tollgate_v1_config_proto_msgTypes[7].OneofWrappers = []any{}
 	file_tollgate_v1_config_proto_msgTypes[9].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[15].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_v1_config_proto_rawDesc), len(file_tollgate_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
