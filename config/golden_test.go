@@ -167,7 +167,7 @@ func dump(c *Config) string {
 			line("  max_in_flight=%d answer_tokens=%d exact=%t", r.MaxInFlight, r.AnswerTokens, r.ExactUsage)
 		}
 		for _, p := range r.Pace {
-			line("  pace %s path=%q", rate.Format(p.Rates), p.Path)
+			line("  pace %s path=%q%s", rate.Format(p.Rates), p.Path, optional(" clients=", len(p.Clients) > 0, p.Clients))
 		}
 		if t := r.Retry; !reflect.DeepEqual(t, (&resolver{}).retry(nil)) {
 			line("  retry attempts=%d statuses=%v rate_limited=%t first_byte_timeout=%s idle_timeout=%s",
@@ -217,8 +217,8 @@ func describe(l Limit) string {
 	if l.Tokens {
 		kind = "tokens"
 	}
-	return fmt.Sprintf("%s of %s path=%q per=%s %s%s%s", rate.Format(l.Rates), kind, l.Path, l.Per, l.Strategy,
-		optional(" models=", len(l.Models) > 0, l.Models), optional(" shadow=", l.Shadow, true))
+	return fmt.Sprintf("%s of %s path=%q per=%s %s%s%s%s", rate.Format(l.Rates), kind, l.Path, l.Per, l.Strategy,
+		optional(" models=", len(l.Models) > 0, l.Models), optional(" clients=", len(l.Clients) > 0, l.Clients), optional(" shadow=", l.Shadow, true))
 }
 
 // needs says what a route needs, in words.

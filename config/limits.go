@@ -19,6 +19,7 @@ type Limit struct {
 	Tokens   bool        // counts tokens; else requests
 	Path     string      // only paths that begin so; empty: all
 	Models   Patterns    // only requests for these
+	Clients  Names       // only requests of these
 	Per      Scope
 	Strategy string // moving-window, fixed-window or fixed-window-elastic-expiry
 	Shadow   bool   // refuses nobody
@@ -42,6 +43,23 @@ func (l Limit) ByModel() bool { return len(l.Models) > 0 || l.Per == PerModel }
 type Pace struct {
 	Rates []rate.Rate // events per time; all must hold
 	Path  string      // only paths that begin so; empty: all
+
+	Clients Names // only answers to these
+}
+
+// Names are clients' names, in order. None at all mean everyone.
+type Names []string
+
+// Hold tells whether a client, who may be nobody with a name (nil), is one of them.
+func (n Names) Hold(client *Client) bool {
+	if len(n) == 0 {
+		return true
+	}
+	if client == nil {
+		return false
+	}
+	_, found := slices.BinarySearch(n, client.Name)
+	return found
 }
 
 // LimitStore is where limits are counted.
@@ -50,14 +68,14 @@ type LimitStore struct {
 	Local bool   // count in memory while Redis is away; else refuse
 }
 
-// LimitsOf gives the route's limits that hold for a request, by its path without the query and its
-// model. Of limits for all routes that is the first of requests and the first of tokens, and all that
-// are tried out.
-func (r *Route) LimitsOf(path, model string) []Limit {
+// LimitsOf gives the route's limits that hold for a request, by its client (nil: nobody with a name), its
+// path without the query and its model. Of limits for all routes that is the first of requests and the
+// first of tokens, and all that are tried out.
+func (r *Route) LimitsOf(client *Client, path, model string) []Limit {
 	var limits []Limit
 	var found [2]bool // by Tokens
 	for _, l := range r.Limits {
-		if !strings.HasPrefix(path, l.Path) || !l.Models.Match(model) {
+		if !strings.HasPrefix(path, l.Path) || !l.Models.Match(model) || !l.Clients.Hold(client) {
 			continue
 		}
 		if r.FirstLimit && !l.Shadow {
@@ -75,10 +93,11 @@ func (r *Route) LimitsOf(path, model string) []Limit {
 	return limits
 }
 
-// PaceOf gives the pace of a request's answer, by its path without the query; empty: any.
-func (r *Route) PaceOf(path string) []rate.Rate {
+// PaceOf gives the pace of a request's answer, by its client (nil: nobody with a name) and its path
+// without the query; empty: any.
+func (r *Route) PaceOf(client *Client, path string) []rate.Rate {
 	for _, p := range r.Pace {
-		if strings.HasPrefix(path, p.Path) {
+		if strings.HasPrefix(path, p.Path) && p.Clients.Hold(client) {
 			return p.Rates
 		}
 	}
@@ -98,6 +117,7 @@ func (r *resolver) limit(field string, m *tollgatev1.Limit) Limit {
 		Tokens:   m.GetTokens() != "",
 		Path:     m.GetPath(),
 		Models:   m.GetModels(),
+		Clients:  r.names(field+".clients", m.GetClients()),
 		Per:      cmp.Or(Scope(m.GetPer()), PerClient),
 		Strategy: cmp.Or(m.GetStrategy(), "moving-window"),
 		Shadow:   m.GetShadow(),
@@ -113,6 +133,23 @@ func (r *resolver) limit(field string, m *tollgatev1.Limit) Limit {
 		l.Rates = r.rates(field+".requests", m.GetRequests())
 	}
 	return l
+}
+
+// names reads which clients are meant.
+func (r *resolver) names(field string, written []string) Names {
+	if len(written) == 0 {
+		return nil
+	}
+	known := make([]string, len(r.message.GetClients()))
+	for i, c := range r.message.GetClients() {
+		known[i] = c.GetName()
+	}
+	for i, name := range written {
+		if !slices.Contains(known, name) {
+			r.problem(fmt.Sprintf("%s[%d]", field, i), "no client is called %q%s", name, suggestion(name, known))
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(written)))
 }
 
 // guests gathers what the clients' own rules need.
@@ -138,7 +175,12 @@ func (r *resolver) rates(field, written string) []rate.Rate {
 func (r *resolver) paces(field string, written []*tollgatev1.Pace) []Pace {
 	paces := make([]Pace, len(written))
 	for i, m := range written {
-		paces[i] = Pace{Rates: r.rates(fmt.Sprintf("%s[%d].events", field, i), m.GetEvents()), Path: m.GetPath()}
+		at := fmt.Sprintf("%s[%d]", field, i)
+		paces[i] = Pace{
+			Rates:   r.rates(at+".events", m.GetEvents()),
+			Path:    m.GetPath(),
+			Clients: r.names(at+".clients", m.GetClients()),
+		}
 	}
 	return paces
 }

@@ -109,6 +109,9 @@ func (r *resolver) clients() {
 			if l.Per != PerClient && l.Per != PerModel {
 				r.problem(fmt.Sprintf("%s.limits[%d].per", field, j), "a client's own limits are per client or per model: write others at a route")
 			}
+			if len(l.Clients) > 0 {
+				r.problem(fmt.Sprintf("%s.limits[%d].clients", field, j), "a client's own limits are its own: write this one at a route")
+			}
 		}
 		r.config.Clients = append(r.config.Clients, client)
 		for j, key := range m.GetKeys() {

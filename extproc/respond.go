@@ -74,7 +74,7 @@ func (v *visit) respond() error {
 }
 
 func (v *visit) newResponse(send func(piece []byte, last bool) error) *response {
-	r := &response{stream: v.stream, send: send, pacer: flow.NewPacer(v.route.PaceOf(v.path))}
+	r := &response{stream: v.stream, send: send, pacer: flow.NewPacer(v.route.PaceOf(v.decision.Client, v.path))}
 	if v.forced {
 		r.filter = &flow.UsageFilter{}
 	}

@@ -140,11 +140,24 @@ func (b box) limits(c *config.Config, r *config.Route) {
 		if p.Path != "" {
 			text += ", " + p.Path
 		}
+		text += namesText(p.Clients)
 		b.row("events", text, accent)
 	}
 	if len(r.Limits) > 0 {
 		b.row("counted in", map[bool]string{true: "memory", false: "redis"}[c.LimitStore.Redis.Reveal() == ""], accent)
 	}
+}
+
+// namesText says whose requests are meant, where not everyone's.
+func namesText(clients config.Names) string {
+	const most = 3
+	switch {
+	case len(clients) == 0:
+		return ""
+	case len(clients) > most:
+		return fmt.Sprintf(", only %d clients", len(clients))
+	}
+	return ", only " + strings.Join(clients, " ")
 }
 
 func limitText(l config.Limit) string {
@@ -160,7 +173,7 @@ func limitText(l config.Limit) string {
 	if len(l.Models) > 0 {
 		text += ", " + strings.Join(l.Models, " ")
 	}
-	text += ", " + l.Strategy
+	text += namesText(l.Clients) + ", " + l.Strategy
 	if l.Shadow {
 		text += ", tried out"
 	}

@@ -34,7 +34,7 @@ type Tokens struct {
 // client is its name, or its address where it has none. A counter's key outlives an edit of its rate.
 func Charges(a *Ask) []Charge {
 	var charges []Charge
-	for _, l := range a.Route.LimitsOf(a.Path, a.Model) {
+	for _, l := range a.Route.LimitsOf(a.Client, a.Path, a.Model) {
 		charges = a.charge(charges, l, scope(a.Route, l))
 	}
 	if a.Client == nil {
@@ -75,7 +75,8 @@ func (t *Tokens) cost(usual, most uint64) uint64 {
 
 func saturated(a, b uint64) uint64 { return min(a, MaxCount) + min(b, MaxCount) }
 
-// key names a limit's counter for a request: where, what, who, and which models.
+// key names a limit's counter for a request: where, what, who, which models, and
+// which clients where several share it.
 func (a *Ask) key(l config.Limit, scope string) string {
 	path, kind := l.Path, "requests"
 	if l.Per == config.PerPath {
@@ -91,15 +92,18 @@ func (a *Ask) key(l config.Limit, scope string) string {
 	if l.Per == config.PerModel {
 		parts = append(parts, "model", short(a.Model))
 	}
+	if l.Per == config.PerRoute && len(l.Clients) > 0 {
+		parts = append(parts, "by", short(strings.Join(l.Clients, ",")))
+	}
 	return strings.Join(parts, " ")
 }
 
-// short keeps what a client makes up from growing a key without bound.
-func short(model string) string {
-	if len(model) <= 2*sha256.Size {
-		return strconv.Quote(model)
+// short keeps a list of clients, and what a client makes up, from growing a key without bound.
+func short(name string) string {
+	if len(name) <= 2*sha256.Size {
+		return strconv.Quote(name)
 	}
-	digest := sha256.Sum256([]byte(model))
+	digest := sha256.Sum256([]byte(name))
 	return hex.EncodeToString(digest[:])
 }
 

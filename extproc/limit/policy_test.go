@@ -51,6 +51,26 @@ func TestCharges(t *testing.T) {
 		"the first of a kind":     {"routes: [{prefix: /, upstream: up}]\nlimits: [{requests: 5/minute, path: /v1}, {requests: 60/minute}, " + tokens + ", {tokens: 5/minute}]\n", Ask{Path: "/v1/chat", Tokens: &Tokens{Answer: 1}}, "* /v1 address:192.0.2.9 requests 1/5\n/  address:192.0.2.9 tokens 1/1000"},
 		"shadow is never a first": {"routes: [{prefix: /, upstream: up}]\nlimits: [{requests: 5/minute, shadow: true}, {requests: 60/minute}]\n", Ask{}, "/  address:192.0.2.9 requests 1/5 shadow\n/  address:192.0.2.9 requests 1/60"},
 		"none":                    {fmt.Sprintf(everyone, "{requests: inf}"), Ask{}, ""},
+		"a client who is meant": {
+			"routes: [{prefix: /, upstream: up}]\nlimits: [{requests: 5/minute, clients: [bob, alice]}, {requests: 60/minute}]\nclients: [{name: alice, keys: [fk-1]}, {name: bob, keys: [fk-2]}]\n",
+			Ask{Client: &config.Client{}},
+			"/  client:alice requests 1/5",
+		},
+		"another than is meant": {
+			"routes: [{prefix: /, upstream: up}]\nlimits: [{requests: 5/minute, clients: [bob]}, {requests: 60/minute}]\nclients: [{name: alice, keys: [fk-1]}, {name: bob, keys: [fk-2]}]\n",
+			Ask{Client: &config.Client{}},
+			"/  client:alice requests 1/60",
+		},
+		"nobody with a name": {
+			"routes: [{prefix: /, upstream: up}]\nlimits: [{requests: 5/minute, clients: [alice]}, {requests: 60/minute}]\nclients: [{name: alice, keys: [fk-1]}]\n",
+			Ask{},
+			"/  address:192.0.2.9 requests 1/60",
+		},
+		"some who share": {
+			"routes: [{prefix: /, upstream: up, limits: [{requests: 5/minute, per: route, clients: [bob, alice]}]}]\nclients: [{name: alice, keys: [fk-1]}, {name: bob, keys: [fk-2]}]\n",
+			Ask{Client: &config.Client{}},
+			`/  * requests by "alice,bob" 1/5`,
+		},
 		"a client's own": {
 			"routes: [{prefix: /, upstream: up, limits: [{requests: 60/minute}]}]\nclients: [{name: alice, keys: [fk-1], limits: [{requests: 5/minute}, {tokens: 9/hour, per: model}]}]\n",
 			Ask{Client: &config.Client{}, Model: "o3", Tokens: &Tokens{Prompt: 1, Answer: 2}},

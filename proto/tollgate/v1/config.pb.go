@@ -492,6 +492,8 @@ type Limit struct {
 	// Only requests for these models; * stands for any text: gpt-4o*. Default: all. Where a limit is for
 	// some models or per model, the bodies of all requests are read, up to 64 MiB.
 	Models []string `protobuf:"bytes,6,rep,name=models,proto3" json:"models,omitempty"`
+	// Only requests of these clients, by their names. Default: all, also those of nobody with a name.
+	Clients []string `protobuf:"bytes,12,rep,name=clients,proto3" json:"clients,omitempty"`
 	// client: each client has a count of its own, by its name, or by its address where it has none.
 	// model: each client has one for each model.
 	// path: each client has one for each path, as in OpenAI-Forward.
@@ -567,6 +569,13 @@ func (x *Limit) GetModels() []string {
 	return nil
 }
 
+func (x *Limit) GetClients() []string {
+	if x != nil {
+		return x.Clients
+	}
+	return nil
+}
+
 func (x *Limit) GetPer() string {
 	if x != nil {
 		return x.Per
@@ -595,7 +604,9 @@ type Pace struct {
 	// Server-sent events of one answer per time, in the notation of limits: 60/second. inf is no limit.
 	Events string `protobuf:"bytes,1,opt,name=events,proto3" json:"events,omitempty"`
 	// Only requests whose path, the route's prefix included, begins like this. Default: all.
-	Path          string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// Only answers to these clients, by their names. Default: all, also those of nobody with a name.
+	Clients       []string `protobuf:"bytes,12,rep,name=clients,proto3" json:"clients,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -642,6 +653,13 @@ func (x *Pace) GetPath() string {
 		return x.Path
 	}
 	return ""
+}
+
+func (x *Pace) GetClients() []string {
+	if x != nil {
+		return x.Clients
+	}
+	return nil
 }
 
 // Where limits are counted.
@@ -1900,20 +1918,22 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x05redis\x18\x02 \x01(\tR\x05redis\x120\n" +
 	"\tmax_bytes\x18\x03 \x01(\x04B\x13\xbaH\x10\xd8\x01\x012\v\x18\x80\x80\x80\x80\x80 (\x80\x80@R\bmaxBytes\x122\n" +
 	"\x0fmax_entry_bytes\x18\x04 \x01(\x04B\n" +
-	"\xbaH\a2\x05\x18\x80\x80\x80\bR\rmaxEntryBytes\"\xe8\x02\n" +
+	"\xbaH\a2\x05\x18\x80\x80\x80\bR\rmaxEntryBytes\"\x90\x03\n" +
 	"\x05Limit\x12\x1a\n" +
 	"\brequests\x18\x01 \x01(\tR\brequests\x12\x16\n" +
 	"\x06tokens\x18\x05 \x01(\tR\x06tokens\x12W\n" +
 	"\x04path\x18\x02 \x01(\tBC\xbaH@\xba\x01=\n" +
 	"\x04path\x12\x11must begin with /\x1a\"this == '' || this.startsWith('/')R\x04path\x12$\n" +
-	"\x06models\x18\x06 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\x06models\x125\n" +
+	"\x06models\x18\x06 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\x06models\x12&\n" +
+	"\aclients\x18\f \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\aclients\x125\n" +
 	"\x03per\x18\x03 \x01(\tB#\xbaH r\x1eR\x00R\x06clientR\x05modelR\x04pathR\x05routeR\x03per\x12]\n" +
 	"\bstrategy\x18\x04 \x01(\tBA\xbaH>r<R\x00R\rmoving-windowR\ffixed-windowR\x1bfixed-window-elastic-expiryR\bstrategy\x12\x16\n" +
-	"\x06shadow\x18\a \x01(\bR\x06shadow\"\x80\x01\n" +
+	"\x06shadow\x18\a \x01(\bR\x06shadow\"\xa8\x01\n" +
 	"\x04Pace\x12\x1f\n" +
 	"\x06events\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x06events\x12W\n" +
 	"\x04path\x18\x02 \x01(\tBC\xbaH@\xba\x01=\n" +
-	"\x04path\x12\x11must begin with /\x1a\"this == '' || this.startsWith('/')R\x04path\"U\n" +
+	"\x04path\x12\x11must begin with /\x1a\"this == '' || this.startsWith('/')R\x04path\x12&\n" +
+	"\aclients\x18\f \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\aclients\"U\n" +
 	"\n" +
 	"LimitStore\x12\x14\n" +
 	"\x05redis\x18\x01 \x01(\tR\x05redis\x121\n" +
