@@ -58,19 +58,24 @@ func TestBuild(t *testing.T) {
 // certificate, so that goldens are the same on every machine.
 func build(t *testing.T, archive *txtar.Archive) *xds.Resources {
 	t.Helper()
-	c, err := config.Parse("tollgate.yaml", content(t, archive, "tollgate.yaml"), os.LookupEnv)
-	if err != nil {
-		t.Fatal(err)
-	}
 	authorities, err := os.ReadFile("testdata/authorities.pem")
 	if err != nil {
 		t.Fatal(err)
 	}
-	resources, err := xds.Build(c, string(authorities), "/run/tollgate/shared.sock")
+	resources, err := xds.Build(parse(t, archive), string(authorities), "/run/tollgate/shared.sock")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return resources
+}
+
+func parse(t *testing.T, archive *txtar.Archive) *config.Config {
+	t.Helper()
+	c, err := config.Parse("tollgate.yaml", content(t, archive, "tollgate.yaml"), os.LookupEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func content(t *testing.T, archive *txtar.Archive, name string) []byte {

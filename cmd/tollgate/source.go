@@ -27,10 +27,15 @@ type source struct {
 }
 
 func (s *source) addFlags(flags *pflag.FlagSet) {
-	flags.StringVarP(&s.config, "config", "c", "", "the `file` to read (default tollgate.yaml, if there is one)")
-	flags.StringVar(&s.env, "env", defaultEnv, "OpenAI-Forward's `file` of variables, read where there is no tollgate.yaml")
+	s.addFileFlags(flags)
 	flags.Uint16Var(&s.port, "port", 0, "the `port` for clients, over what the configuration says")
 	flags.StringVar(&s.admin, "admin", "", "the `address` for operators, over what the configuration says")
+}
+
+// addFileFlags is for verbs to which addresses mean nothing.
+func (s *source) addFileFlags(flags *pflag.FlagSet) {
+	flags.StringVarP(&s.config, "config", "c", "", "the `file` to read (default tollgate.yaml, if there is one)")
+	flags.StringVar(&s.env, "env", defaultEnv, "OpenAI-Forward's `file` of variables, read where there is no tollgate.yaml")
 }
 
 // path gives the tollgate.yaml to read; empty where the environment is the source.
