@@ -49,6 +49,11 @@ type Mesh struct {
 // ForMesh makes the configuration for another control plane's Envoy, which asks the gate by the cluster
 // [GateCluster]. Of the listener nothing is in it: that is the mesh's. It holds no key.
 func ForMesh(c *config.Config) (*Mesh, error) {
+	for _, route := range c.Routes {
+		if len(route.Upstreams()) > 1 {
+			return nil, fmt.Errorf("route %s leads to several upstreams, which a mesh cannot be told yet: make a route for each", route.Prefix)
+		}
+	}
 	untraced := *c
 	untraced.Traces = nil // Envoy's spans are the mesh's
 	r, err := Build(&untraced, MeshAuthorities, "")

@@ -3,6 +3,7 @@ package xds_test
 import (
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"tollgate/config"
 	"tollgate/xds"
 )
 
@@ -34,7 +36,14 @@ func TestForMesh(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			mesh, err := xds.ForMesh(parse(t, archive))
+			c := parse(t, archive)
+			mesh, err := xds.ForMesh(c)
+			if slices.ContainsFunc(c.Routes, func(r *config.Route) bool { return len(r.Upstreams()) > 1 }) {
+				if err == nil {
+					t.Error("a route to several upstreams is exported, which nothing in a mesh can choose from")
+				}
+				return
+			}
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tollgate/mesh"
+	"tollgate/xds/mesh"
 )
 
 func exportCommand() *cobra.Command {

@@ -147,7 +147,7 @@ func (r *httpRoute) rule() fields {
 			{"type": "RequestHeaderModifier", "requestHeaderModifier": fields{"remove": r.envoy.GetRequestHeadersToRemove()}},
 			{"type": "ExtensionRef", "extensionRef": fields{"group": envoyGroup, "kind": "HTTPRouteFilter", "name": r.name}},
 		},
-		"backendRefs": []fields{{"group": envoyGroup, "kind": "Backend", "name": upstreamName(r.route.Upstream)}},
+		"backendRefs": []fields{{"group": envoyGroup, "kind": "Backend", "name": upstreamName(r.route.Upstreams()[0])}},
 		"timeouts":    fields{"request": "0s"}, // an answer takes as long as it moves
 	}
 }
