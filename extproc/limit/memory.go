@@ -113,7 +113,7 @@ func (m *Memory) settle(a *Adjustment) {
 		c := shard.open(now, id)
 		c.tally = settleMore(now, advance(now, c.tally, &id), &id, more)
 	} else if c := shard.index[id]; c != nil && less > 0 {
-		c.tally = settleLess(advance(now, c.tally, &id), &id, a.At.UnixMicro(), less)
+		c.tally = settleLess(now, advance(now, c.tally, &id), &id, a.At.UnixMicro(), less)
 	}
 }
 

@@ -18,6 +18,7 @@ local function less(c, at, n)
     if at >= c.opened then c.used = c.used - math.min(c.used, n) end
     return
   end
+  if at <= now - c.window then return end
   local width = math.ceil(c.window / parts)
   local found = redis.call('ZRANGEBYSCORE', c.key, digits(at), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
   if #found == 0 or math.floor(tonumber(found[2]) / width) ~= math.floor(at / width) then return end

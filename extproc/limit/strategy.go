@@ -205,11 +205,14 @@ func settleMore(now int64, t tally, id *ident, more uint64) tally {
 
 // settleLess returns the tally without what was reserved at a time and not used, if that time still
 // counts. A fixed window that is empty again is no window: nothing was admitted in it.
-func settleLess(t tally, id *ident, at int64, less uint64) tally {
+func settleLess(now int64, t tally, id *ident, at int64, less uint64) tally {
 	if id.plain() != kindMoving {
 		if t.used > 0 && at >= t.opened {
 			t.used -= min(t.used, less)
 		}
+		return t
+	}
+	if at <= now-id.window {
 		return t
 	}
 	i, _ := slices.BinarySearchFunc(t.log, at, func(e entry, at int64) int { return cmp.Compare(e.at, at) })
