@@ -126,21 +126,18 @@ func (v *visit) choose() {
 		v.say(config.IntoKey, v.decision.Place)
 		return
 	}
-	key, ok := c.keys[t].Next(now)
-	v.decision.Give(v.request, v.upstream.KeyHeader, key, ok)
-	if len(v.upstream.Keys) > 1 {
-		v.handOver()
-	}
-}
-
-// handOver says what attempts after the first must know.
-func (v *visit) handOver() {
-	v.attempts = true
-	if v.decision.Place == "" { // the client's own key, for which there is no other
-		v.say(config.OwnKey, "1")
-		v.reroute = true
+	v.attempts = len(v.upstream.Keys) > 1
+	if v.decision.Place == "" { // it goes with the client's own key, for which there is no other
+		if v.attempts {
+			v.say(config.OwnKey, "1")
+			v.reroute = true
+		}
 		return
 	}
-	v.say(config.KeyKey, v.decision.Key)
-	v.say(config.IntoKey, v.decision.Place)
+	key, ok := c.keys[t].Next(now)
+	v.decision.Give(v.request, v.upstream.KeyHeader, key, ok)
+	if v.attempts {
+		v.say(config.KeyKey, v.decision.Key)
+		v.say(config.IntoKey, v.decision.Place)
+	}
 }
