@@ -24,6 +24,11 @@ type Choice struct {
 // Several tells whether there is another target where one fails.
 func (c *Choice) Several() bool { return len(c.Targets) > 1 }
 
+// Renames tells whether models have other names at one of the targets.
+func (c *Choice) Renames() bool {
+	return slices.ContainsFunc(c.Targets, func(t Target) bool { return len(t.Rename) > 0 })
+}
+
 // ChoiceOf gives the number of the choice for a model; empty: none is named.
 func (r *Route) ChoiceOf(model string) int {
 	for i := range r.Choices {
@@ -57,6 +62,10 @@ func (r *Route) attempts() bool {
 	return slices.ContainsFunc(r.Choices, func(c Choice) bool {
 		return c.Several() || len(c.Targets[0].Keys) > 1
 	})
+}
+
+func (r *Route) renames() bool {
+	return slices.ContainsFunc(r.Choices, func(c Choice) bool { return c.Renames() })
 }
 
 // choices resolves where a route's requests go: by their models, and all others.

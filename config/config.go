@@ -94,6 +94,9 @@ type Upstream struct {
 	// How many connections there may be, requests under way, and requests that wait for a connection; 0: any
 	// number.
 	MaxConnections, MaxRequests, MaxPending uint32
+
+	// Rename are models that have other names there: see ModelName.
+	Rename []Rename
 }
 
 // Route is a path prefix and what happens below it.

@@ -151,6 +151,9 @@ func dump(c *Config) string {
 		if h := u.HealthCheck; h != nil {
 			line("  health_check %s every %s within %s", h.Path, h.Interval, h.Timeout)
 		}
+		for _, rename := range u.Rename {
+			line("  %s is %s there", rename.Pattern, rename.To)
+		}
 		if u.MaxConnections+u.MaxRequests+u.MaxPending > 0 {
 			line("  max connections=%d requests=%d pending=%d", u.MaxConnections, u.MaxRequests, u.MaxPending)
 		}

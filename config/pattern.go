@@ -15,6 +15,19 @@ func (p Patterns) Match(name string) bool {
 	return len(p) == 0
 }
 
+// Rename is what an upstream calls the models that match a pattern.
+type Rename struct{ Pattern, To string }
+
+// ModelName is what the upstream calls a model.
+func (u *Upstream) ModelName(model string) string {
+	for _, r := range u.Rename {
+		if matches(r.Pattern, model) {
+			return r.To
+		}
+	}
+	return model
+}
+
 func matches(pattern, name string) bool {
 	first, rest, wild := strings.Cut(pattern, "*")
 	if !wild {

@@ -158,6 +158,9 @@ func (r *resolver) upstream(field string, m *tollgatev1.Upstream) {
 		r.problem(field+".url", "ca_file and server_name are for https:// upstreams")
 	}
 	u.HealthCheck = healthCheck(m.GetHealthCheck())
+	for _, rename := range m.GetRename() {
+		u.Rename = append(u.Rename, Rename{Pattern: rename.GetModel(), To: rename.GetTo()})
+	}
 	u.MaxConnections, u.MaxRequests, u.MaxPending = m.GetMaxConnections(), m.GetMaxRequests(), m.GetMaxPending()
 	if m.GetProxy() != "" {
 		u.Proxy = r.proxy(field+".proxy", m.GetProxy())

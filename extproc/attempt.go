@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"tollgate/config"
 	"tollgate/extproc/auth"
 	"tollgate/extproc/exchange"
+	"tollgate/extproc/flow"
 )
 
 // Where a request may be tried again with another key or at another upstream (config.Needs.Attempts), Envoy
@@ -70,7 +72,22 @@ func (g *Gate) prepare(s *stream, first *extprocv3.ProcessingRequest) error {
 		changes.Set = append(changes.Set, a.address(request.Path, said(first, config.UpstreamKey))...)
 		s.say(config.UpstreamKey, a.upstream.Name)
 	}
-	return s.change(changes)
+	s.expect(first)
+	s.body = body{budget: &g.gates, most: maxAsked}
+	defer s.body.free()
+	if err := s.receive(); err != nil {
+		return err
+	}
+	if changed, ok := flow.Rename(s.body.bytes, a.upstream.ModelName); ok {
+		s.body.replace(changed)
+	}
+	if s.comes && request.Get("content-length") != "" { // which may be that of the attempt before
+		changes.Set = append(changes.Set, exchange.Header{Name: "content-length", Value: strconv.Itoa(len(s.body.bytes))})
+	}
+	if err := s.change(changes); err != nil {
+		return err
+	}
+	return s.forward()
 }
 
 // key chooses an attempt's key. It is refused where all keys of all upstreams rest, and the attempt before has

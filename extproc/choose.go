@@ -8,6 +8,7 @@ import (
 
 	"tollgate/config"
 	"tollgate/extproc/auth"
+	"tollgate/extproc/flow"
 )
 
 // choice is a choice of a route, with its targets' keys and whose turn it is.
@@ -126,6 +127,7 @@ func (v *visit) choose() {
 		v.say(config.IntoKey, v.decision.Place)
 		return
 	}
+	v.rename()
 	v.attempts = len(v.upstream.Keys) > 1
 	if v.decision.Place == "" { // it goes with the client's own key, for which there is no other
 		if v.attempts {
@@ -139,5 +141,20 @@ func (v *visit) choose() {
 	if v.attempts {
 		v.say(config.KeyKey, v.decision.Key)
 		v.say(config.IntoKey, v.decision.Place)
+	}
+}
+
+// rename has the body ask for the model by the name that it has at the upstream.
+func (v *visit) rename() {
+	if len(v.upstream.Rename) == 0 {
+		return
+	}
+	changed, ok := flow.Rename(v.body.bytes, v.upstream.ModelName)
+	if !ok {
+		return
+	}
+	v.body.replace(changed)
+	if v.request.Get("content-length") != "" {
+		v.set("content-length", strconv.Itoa(len(changed)))
 	}
 }

@@ -49,11 +49,15 @@ func (s *stream) head(message *extprocv3.ProcessingRequest) (routeID string, req
 	if headers == nil {
 		return "", nil, errors.New("the first message does not hold the request's headers: Envoy's filter is not configured by this program")
 	}
-	modes := message.GetProtocolConfig()
-	s.bodiless = headers.GetEndOfStream()
-	s.comes = !s.bodiless && modes.GetRequestBodyMode() == filterv3.ProcessingMode_FULL_DUPLEX_STREAMED
-	s.responds = modes.GetResponseBodyMode() == filterv3.ProcessingMode_FULL_DUPLEX_STREAMED
+	s.expect(message)
+	s.responds = message.GetProtocolConfig().GetResponseBodyMode() == filterv3.ProcessingMode_FULL_DUPLEX_STREAMED
 	return s.routeID(), newRequest(headers.GetHeaders().GetHeaders(), clientAddress(message)), nil
+}
+
+// expect notes what follows a request's headers.
+func (s *stream) expect(message *extprocv3.ProcessingRequest) {
+	s.bodiless = message.GetRequestHeaders().GetEndOfStream()
+	s.comes = !s.bodiless && message.GetProtocolConfig().GetRequestBodyMode() == filterv3.ProcessingMode_FULL_DUPLEX_STREAMED
 }
 
 // initial is a value of the gRPC metadata that the stream began with; empty: none.

@@ -15,6 +15,7 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -48,7 +49,8 @@ func keyFilters(u *config.Upstream) []*hcmv3.HttpFilter {
 func chainFilters() []*hcmv3.HttpFilter {
 	const upstream = "%UPSTREAM_METADATA(" + config.MetadataNamespace + ":" + config.UpstreamKey + ")%"
 	prepares := prepares(upstream)
-	prepares.ForwardRules.AllowedHeaders.Patterns = append(prepares.ForwardRules.AllowedHeaders.Patterns, exactly(":path"))
+	prepares.ForwardRules.AllowedHeaders.Patterns = append(prepares.ForwardRules.AllowedHeaders.Patterns, exactly(":path"), exactly("content-length"))
+	prepares.AllowContentLengthHeader = true                                                         // see gate
 	prepares.MutationRules = &mutationv3.HeaderMutationRules{AllowAllRouting: wrapperspb.Bool(true)} // the host
 	return []*hcmv3.HttpFilter{
 		// Gives each attempt its upstream's key, host and path. Fails closed.
@@ -63,6 +65,21 @@ func chainFilters() []*hcmv3.HttpFilter {
 
 // againstKey are the statuses that may say something against a key: see auth.RestOf.
 const againstKey = "401|403|429"
+
+// attemptsOf names a route to the filters that stand before its upstreams. An attempt sees the request's body
+// where that depends on the upstream.
+func attemptsOf(route *config.Route, l *lead, body bool) map[string]*anypb.Any {
+	if !l.attempts {
+		return nil
+	}
+	attempt := &extprocv3.ExtProcOverrides{GrpcInitialMetadata: named(route)}
+	filters := map[string]*anypb.Any{answerFilter: override(attempt)}
+	if body && l.several() && l.choice.Renames() {
+		attempt.ProcessingMode = gateMode(true, false)
+	}
+	filters[attemptFilter] = override(attempt)
+	return filters
+}
 
 // prepares asks `tollgate serve` what an attempt goes with.
 func prepares(upstream string) *extprocv3.ExternalProcessor {
@@ -88,7 +105,7 @@ func learns(upstream string) *extprocv3.ExternalProcessor {
 	return p
 }
 
-// asks is what both have in common. The route is named by each route: see filtersOf.
+// asks is what both have in common. The route is named by each route: see attemptsOf.
 func asks(upstream string) *extprocv3.ExternalProcessor {
 	service := toTollgate()
 	service.InitialMetadata = []*corev3.HeaderValue{{Key: config.UpstreamHeader, Value: upstream}}

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"maps"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -203,9 +204,7 @@ func filtersOf(route *config.Route, l *lead, request, response bool) map[string]
 	if !needs.Gate {
 		return bypass()
 	}
-	toGate := &extprocv3.ExtProcOverrides{
-		GrpcInitialMetadata: []*corev3.HeaderValue{{Key: config.RouteHeader, Value: route.ID}},
-	}
+	toGate := &extprocv3.ExtProcOverrides{GrpcInitialMetadata: named(route)}
 	if request || response {
 		toGate.ProcessingMode = gateMode(request, response)
 	}
@@ -213,10 +212,7 @@ func filtersOf(route *config.Route, l *lead, request, response bool) map[string]
 	if len(route.Choices) > 1 || l.several() {
 		filters[lockFilter] = anyOf(&rbacv3.RBACPerRoute{Rbac: lock(l.isNamed())})
 	}
-	if l.attempts {
-		about := override(&extprocv3.ExtProcOverrides{GrpcInitialMetadata: toGate.GetGrpcInitialMetadata()})
-		filters[attemptFilter], filters[answerFilter] = about, about
-	}
+	maps.Copy(filters, attemptsOf(route, l, request))
 	switch {
 	case !needs.Tap:
 		filters[tapFilter] = off()
@@ -224,6 +220,11 @@ func filtersOf(route *config.Route, l *lead, request, response bool) map[string]
 		filters[tapFilter] = override(&extprocv3.ExtProcOverrides{ProcessingMode: tapMode(false)})
 	}
 	return filters
+}
+
+// named tells whoever is asked which route Envoy chose.
+func named(route *config.Route) []*corev3.HeaderValue {
+	return []*corev3.HeaderValue{{Key: config.RouteHeader, Value: route.ID}}
 }
 
 func override(o *extprocv3.ExtProcOverrides) *anypb.Any {

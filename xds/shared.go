@@ -84,10 +84,7 @@ func sharedRoutes(c *config.Config, to map[*config.Route][]lead) *routev3.RouteC
 func sharedRoutesOf(route *config.Route, l *lead) []*routev3.Route {
 	r := forward(route, l, l.http, false, false)
 	r.Match.Headers = []*routev3.HeaderMatcher{headerMatches(config.RouteHeader, exactly(route.ID))}
-	r.ResponseHeadersToAdd = nil
-	for _, filter := range []string{gateFilter, lockFilter, tapFilter} {
-		delete(r.GetTypedPerFilterConfig(), filter)
-	}
+	r.TypedPerFilterConfig, r.ResponseHeadersToAdd = attemptsOf(route, l, true), nil
 	if l.id != "" {
 		r.Match.Headers = append(r.Match.Headers, headerMatches(config.ToldHeader+config.LeadKey, exactly(l.id)))
 	}

@@ -85,6 +85,31 @@ func DropMember(body []byte, name string) (changed []byte, ok bool) {
 	return append(changed, body[copied:]...), true
 }
 
+// Rename changes the model that a body asks for by JSON, as often as it names one, and no other byte. It
+// returns the body as it is, and false, where there is nothing to change, as in a form.
+func Rename(body []byte, rename func(model string) string) (changed []byte, ok bool) {
+	if !gjson.ValidBytes(bytes.TrimPrefix(body, byteOrderMark)) {
+		return body, false
+	}
+	copied := 0
+	for m := range members(parse(body)) {
+		if m.name != "model" || m.value.Type != gjson.String {
+			continue
+		}
+		to := rename(m.value.Str)
+		if to == m.value.Str {
+			continue
+		}
+		changed = append(changed, body[copied:m.value.Index]...)
+		changed = gjson.AppendJSONString(changed, to)
+		copied, ok = end(m.value), true
+	}
+	if !ok {
+		return body, false
+	}
+	return append(changed, body[copied:]...), true
+}
+
 // member is a member of an object. Places are counted from the body's first byte.
 type member struct {
 	name  string

@@ -213,3 +213,31 @@ func BenchmarkRequest(b *testing.B) {
 		})
 	}
 }
+
+func TestRename(t *testing.T) {
+	t.Parallel()
+	rename := func(model string) string {
+		if model == "a\"b" {
+			return "c\\d"
+		}
+		return model
+	}
+	for body, want := range map[string]string{
+		`{"model":"a\"b"}`: `{"model":"c\\d"}`,
+		` { "x":{"model":"a\"b"} , "model" : "a\"b" } `:   ` { "x":{"model":"a\"b"} , "model" : "c\\d" } `,
+		`{"model":"a\"b","n":1.0,"model":"a\u0022b"}`:     `{"model":"c\\d","n":1.0,"model":"c\\d"}`,
+		"\xef\xbb\xbf" + `{"model":"a\"b","stream":true}`: "\xef\xbb\xbf" + `{"model":"c\\d","stream":true}`,
+		`{"model":"other"}`:                               "",
+		`{"model":7}`:                                     "",
+		`{"model":["a\"b"]}`:                              "",
+		`{"model":"a\"b"`:                                 "",
+		`["model","a\"b"]`:                                "",
+		"--x\r\nmodel: a\r\n":                             "",
+		"":                                                "",
+	} {
+		got, ok := Rename([]byte(body), rename)
+		if ok != (want != "") || ok && string(got) != want || !ok && string(got) != body {
+			t.Errorf("%s becomes %s, %t; want %s", body, got, ok, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -366,6 +367,76 @@ func TestModelRules(t *testing.T) {
 		through.do(t, below("/api", test.send))
 		if a, b := p.asked(t); a-beforeA != test.atA || b-beforeB != test.atB {
 			t.Errorf("%s: a was asked %d times, b %d times, want %d and %d", name, a-beforeA, b-beforeB, test.atA, test.atB)
+		}
+	}
+}
+
+// TestRenamed: each upstream is asked for the model by its own name for it, at each attempt, and all else
+// arrives as it was sent.
+func TestRenamed(t *testing.T) {
+	t.Parallel()
+	const rename = `, rename: [{model: gpt-4o, to: deployment-of-ours}, {model: "*-mini", to: small}]`
+	for name, test := range map[string]struct {
+		a, b, route string
+		send        request
+		model       string
+	}{
+		"one upstream":         {a: rename, route: "upstream: a", send: asks("gpt-4o", ""), model: "deployment-of-ours"},
+		"by a pattern":         {a: rename, route: "upstream: a", send: asks("o4-mini", ""), model: "small"},
+		"another":              {a: rename, route: "upstream: a", send: asks("o3", ""), model: "o3"},
+		"the first of several": {a: rename, route: inOrder, send: asks("gpt-4o", ""), model: "deployment-of-ours"},
+		"not at the second":    {a: rename, route: inOrder, send: asks("gpt-4o", keyA), model: "gpt-4o"},
+		"at the second":        {b: rename, route: inOrder, send: asks("gpt-4o", keyA), model: "deployment-of-ours"},
+		"each its own":         {a: ", rename: [{model: \"*\", to: a-much-longer-name-than-it-was}]", b: rename, route: inOrder, send: asks("gpt-4o", keyA), model: "deployment-of-ours"},
+		"in a shared call":     {a: rename, route: inOrder + ", cache: {}", send: asks("gpt-4o", keyA), model: "gpt-4o"},
+		"shared, the second":   {b: rename, route: inOrder + ", cache: {}", send: asks("gpt-4o", keyA), model: "deployment-of-ours"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t)
+			through := side{start(t, p.yaml(test.a, test.b, test.route)), clientKey}
+			got := through.do(t, below("/api", test.send))
+			if got.Status != http.StatusOK || !strings.Contains(got.Body, `"model":"`+test.model+`"`) {
+				t.Errorf("got %d %s, want an answer of %s", got.Status, got.Body, test.model)
+			}
+			for _, r := range append(p.a.Requests(), p.b.Requests()...) {
+				if sent := r.Header.Get("content-length"); sent != strconv.FormatInt(r.BodyLength, 10) || !r.Whole {
+					t.Errorf("a body of %d bytes is said to have %s", r.BodyLength, sent)
+				}
+			}
+		})
+	}
+}
+
+// TestRenamedBodies: whatever body there is arrives whole, where each attempt reads it.
+func TestRenamedBodies(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	through := side{start(t, p.yaml("", `, rename: [{model: "*", to: other}]`, inOrder)), clientKey}
+	for name, r := range map[string]request{
+		"none":     {method: http.MethodGet},
+		"empty":    {method: http.MethodPost, body: strings.NewReader("")},
+		"chunked":  {method: http.MethodPost, body: chunked("not JSON")},
+		"large":    {method: http.MethodPost, body: strings.NewReader(strings.Repeat("0123456789abcdef", 300_000))},
+		"trailers": {method: http.MethodPost, body: chunked("abc"), trailers: http.Header{"X-Sum": {"1"}}},
+		"form":     {method: http.MethodPost, body: strings.NewReader("--x\r\ncontent-disposition: form-data; name=model\r\n\r\nm\r\n--x--\r\n"), headers: []header{{"content-type", "multipart/form-data; boundary=x"}}},
+	} {
+		want := r
+		if r.body != nil {
+			sent, err := io.ReadAll(r.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again := func() io.Reader { return strings.NewReader(string(sent)) }
+			if r.trailers != nil || name == "chunked" {
+				again = func() io.Reader { return chunked(string(sent)) }
+			}
+			r.body, want.body = again(), again()
+		}
+		r.path, want.path = "/api/echo", "/echo"
+		direct, got := side{p.url["a"], keyA}.echo(t, want), through.echo(t, r)
+		if direct.BodySHA256 != got.BodySHA256 || !cmp.Equal(direct.Trailers, got.Trailers) || direct.ContentLength != got.ContentLength {
+			t.Errorf("%s: %+v arrives as %+v", name, direct, got)
 		}
 	}
 }

@@ -1247,8 +1247,11 @@ type Upstream struct {
 	MaxConnections uint32 `protobuf:"varint,21,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`
 	MaxRequests    uint32 `protobuf:"varint,22,opt,name=max_requests,json=maxRequests,proto3" json:"max_requests,omitempty"`
 	MaxPending     uint32 `protobuf:"varint,23,opt,name=max_pending,json=maxPending,proto3" json:"max_pending,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Models that have other names at this upstream. In requests that ask for them by JSON the name is changed, in
+	// answers it is not. The bodies of all requests of routes that lead here are read then, up to 64 MiB.
+	Rename        []*Rename `protobuf:"bytes,24,rep,name=rename,proto3" json:"rename,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Upstream) Reset() {
@@ -1365,6 +1368,68 @@ func (x *Upstream) GetMaxPending() uint32 {
 	return 0
 }
 
+func (x *Upstream) GetRename() []*Rename {
+	if x != nil {
+		return x.Rename
+	}
+	return nil
+}
+
+// A model that has another name.
+type Rename struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The model as clients ask for it; * stands for any text. Of those that match, the first counts.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// What the upstream calls it.
+	To            string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rename) Reset() {
+	*x = Rename{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rename) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rename) ProtoMessage() {}
+
+func (x *Rename) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rename.ProtoReflect.Descriptor instead.
+func (*Rename) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Rename) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *Rename) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
 // How an upstream is asked whether it is well: three times no, and it is not; one yes, and it is again.
 type HealthCheck struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1380,7 +1445,7 @@ type HealthCheck struct {
 
 func (x *HealthCheck) Reset() {
 	*x = HealthCheck{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	mi := &file_tollgate_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1392,7 +1457,7 @@ func (x *HealthCheck) String() string {
 func (*HealthCheck) ProtoMessage() {}
 
 func (x *HealthCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	mi := &file_tollgate_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1405,7 +1470,7 @@ func (x *HealthCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
 func (*HealthCheck) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HealthCheck) GetPath() string {
@@ -1487,7 +1552,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[16]
+	mi := &file_tollgate_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +1564,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[16]
+	mi := &file_tollgate_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +1577,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Route) GetPrefix() string {
@@ -1634,7 +1699,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[17]
+	mi := &file_tollgate_v1_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1711,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[17]
+	mi := &file_tollgate_v1_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1724,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Target) GetName() string {
@@ -1689,7 +1754,7 @@ type ModelRule struct {
 
 func (x *ModelRule) Reset() {
 	*x = ModelRule{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[18]
+	mi := &file_tollgate_v1_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +1766,7 @@ func (x *ModelRule) String() string {
 func (*ModelRule) ProtoMessage() {}
 
 func (x *ModelRule) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[18]
+	mi := &file_tollgate_v1_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +1779,7 @@ func (x *ModelRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelRule.ProtoReflect.Descriptor instead.
 func (*ModelRule) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{18}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ModelRule) GetMatch() []string {
@@ -1751,7 +1816,7 @@ type Client struct {
 
 func (x *Client) Reset() {
 	*x = Client{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[19]
+	mi := &file_tollgate_v1_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +1828,7 @@ func (x *Client) String() string {
 func (*Client) ProtoMessage() {}
 
 func (x *Client) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[19]
+	mi := &file_tollgate_v1_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +1841,7 @@ func (x *Client) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Client.ProtoReflect.Descriptor instead.
 func (*Client) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{19}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Client) GetName() string {
@@ -1827,7 +1892,7 @@ type IPRules struct {
 
 func (x *IPRules) Reset() {
 	*x = IPRules{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[20]
+	mi := &file_tollgate_v1_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +1904,7 @@ func (x *IPRules) String() string {
 func (*IPRules) ProtoMessage() {}
 
 func (x *IPRules) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[20]
+	mi := &file_tollgate_v1_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +1917,7 @@ func (x *IPRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IPRules.ProtoReflect.Descriptor instead.
 func (*IPRules) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{20}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *IPRules) GetAllow() []string {
@@ -1976,7 +2041,7 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\bdisabled\x18\x02 \x01(\bR\bdisabled\"\xb5\x01\n" +
 	"\x05Admin\x12\xab\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x90\x01\xbaH\x8c\x01\xba\x01\x88\x01\n" +
-	"\aaddress\x12+must be IP:PORT, for example 127.0.0.1:8001\x1aPthis == '' || this.isHostAndPort(true) && this.matches('^[0-9a-fA-F:.\\\\[\\\\]]+$')R\aaddress\"\xa1\x04\n" +
+	"\aaddress\x12+must be IP:PORT, for example 127.0.0.1:8001\x1aPthis == '' || this.isHostAndPort(true) && this.matches('^[0-9a-fA-F:.\\\\[\\\\]]+$')R\aaddress\"\xce\x04\n" +
 	"\bUpstream\x12<\n" +
 	"\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x12\x19\n" +
 	"\x03url\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03url\x12 \n" +
@@ -1992,7 +2057,11 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x0fmax_connections\x18\x15 \x01(\rR\x0emaxConnections\x12!\n" +
 	"\fmax_requests\x18\x16 \x01(\rR\vmaxRequests\x12\x1f\n" +
 	"\vmax_pending\x18\x17 \x01(\rR\n" +
-	"maxPending\"\xec\x01\n" +
+	"maxPending\x12+\n" +
+	"\x06rename\x18\x18 \x03(\v2\x13.tollgate.v1.RenameR\x06rename\"@\n" +
+	"\x06Rename\x12\x1d\n" +
+	"\x05model\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x05model\x12\x17\n" +
+	"\x02to\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02to\"\xec\x01\n" +
 	"\vHealthCheck\x12I\n" +
 	"\x04path\x18\x01 \x01(\tB5\xbaH2\xba\x01/\n" +
 	"\x04path\x12\x11must begin with /\x1a\x14this.startsWith('/')R\x04path\x12J\n" +
@@ -2045,7 +2114,7 @@ func file_tollgate_v1_config_proto_rawDescGZIP() []byte {
 	return file_tollgate_v1_config_proto_rawDescData
 }
 
-var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_tollgate_v1_config_proto_goTypes = []any{
 	(*Config)(nil),              // 0: tollgate.v1.Config
 	(*Retry)(nil),               // 1: tollgate.v1.Retry
@@ -2062,21 +2131,22 @@ var file_tollgate_v1_config_proto_goTypes = []any{
 	(*CORS)(nil),                // 12: tollgate.v1.CORS
 	(*Admin)(nil),               // 13: tollgate.v1.Admin
 	(*Upstream)(nil),            // 14: tollgate.v1.Upstream
-	(*HealthCheck)(nil),         // 15: tollgate.v1.HealthCheck
-	(*Route)(nil),               // 16: tollgate.v1.Route
-	(*Target)(nil),              // 17: tollgate.v1.Target
-	(*ModelRule)(nil),           // 18: tollgate.v1.ModelRule
-	(*Client)(nil),              // 19: tollgate.v1.Client
-	(*IPRules)(nil),             // 20: tollgate.v1.IPRules
-	(*durationpb.Duration)(nil), // 21: google.protobuf.Duration
+	(*Rename)(nil),              // 15: tollgate.v1.Rename
+	(*HealthCheck)(nil),         // 16: tollgate.v1.HealthCheck
+	(*Route)(nil),               // 17: tollgate.v1.Route
+	(*Target)(nil),              // 18: tollgate.v1.Target
+	(*ModelRule)(nil),           // 19: tollgate.v1.ModelRule
+	(*Client)(nil),              // 20: tollgate.v1.Client
+	(*IPRules)(nil),             // 21: tollgate.v1.IPRules
+	(*durationpb.Duration)(nil), // 22: google.protobuf.Duration
 }
 var file_tollgate_v1_config_proto_depIdxs = []int32{
 	10, // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
 	13, // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
 	14, // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
-	16, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
-	19, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
-	20, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
+	17, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
+	20, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
+	21, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
 	7,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
 	8,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
 	4,  // 8: tollgate.v1.Config.limits:type_name -> tollgate.v1.Limit
@@ -2085,31 +2155,32 @@ var file_tollgate_v1_config_proto_depIdxs = []int32{
 	2,  // 11: tollgate.v1.Config.cache:type_name -> tollgate.v1.Cache
 	3,  // 12: tollgate.v1.Config.cache_store:type_name -> tollgate.v1.CacheStore
 	1,  // 13: tollgate.v1.Config.retry:type_name -> tollgate.v1.Retry
-	21, // 14: tollgate.v1.Retry.first_byte_timeout:type_name -> google.protobuf.Duration
-	21, // 15: tollgate.v1.Retry.idle_timeout:type_name -> google.protobuf.Duration
-	21, // 16: tollgate.v1.Cache.ttl:type_name -> google.protobuf.Duration
+	22, // 14: tollgate.v1.Retry.first_byte_timeout:type_name -> google.protobuf.Duration
+	22, // 15: tollgate.v1.Retry.idle_timeout:type_name -> google.protobuf.Duration
+	22, // 16: tollgate.v1.Cache.ttl:type_name -> google.protobuf.Duration
 	9,  // 17: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
 	11, // 18: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
 	12, // 19: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
-	21, // 20: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
-	21, // 21: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
-	15, // 22: tollgate.v1.Upstream.health_check:type_name -> tollgate.v1.HealthCheck
-	21, // 23: tollgate.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
-	21, // 24: tollgate.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
-	20, // 25: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
-	4,  // 26: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
-	5,  // 27: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
-	2,  // 28: tollgate.v1.Route.cache:type_name -> tollgate.v1.Cache
-	1,  // 29: tollgate.v1.Route.retry:type_name -> tollgate.v1.Retry
-	17, // 30: tollgate.v1.Route.upstreams:type_name -> tollgate.v1.Target
-	18, // 31: tollgate.v1.Route.models:type_name -> tollgate.v1.ModelRule
-	17, // 32: tollgate.v1.ModelRule.upstreams:type_name -> tollgate.v1.Target
-	4,  // 33: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	22, // 20: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
+	22, // 21: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
+	16, // 22: tollgate.v1.Upstream.health_check:type_name -> tollgate.v1.HealthCheck
+	15, // 23: tollgate.v1.Upstream.rename:type_name -> tollgate.v1.Rename
+	22, // 24: tollgate.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
+	22, // 25: tollgate.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
+	21, // 26: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
+	4,  // 27: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
+	5,  // 28: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
+	2,  // 29: tollgate.v1.Route.cache:type_name -> tollgate.v1.Cache
+	1,  // 30: tollgate.v1.Route.retry:type_name -> tollgate.v1.Retry
+	18, // 31: tollgate.v1.Route.upstreams:type_name -> tollgate.v1.Target
+	19, // 32: tollgate.v1.Route.models:type_name -> tollgate.v1.ModelRule
+	18, // 33: tollgate.v1.ModelRule.upstreams:type_name -> tollgate.v1.Target
+	4,  // 34: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_v1_config_proto_init() }
@@ -2120,14 +2191,14 @@ func file_tollgate_v1_config_proto_init() {
 	file_tollgate_v1_config_proto_msgTypes[2].OneofWrappers = []any{}
 	file_tollgate_v1_config_proto_msgTypes[7].OneofWrappers = []any{}
 	file_tollgate_v1_config_proto_msgTypes[9].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[16].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_v1_config_proto_rawDesc), len(file_tollgate_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
