@@ -71,7 +71,15 @@ golden: envoy ## Rewrite the golden files, to be reviewed as a change
 	go test ./xds ./envoy ./config ./cmd/tollgate ./extproc/openai -update
 
 .PHONY: bench
-bench: ## Run the benchmarks of the Go code
+bench: envoy build ## Measure what Tollgate costs, for docs/performance.md. Flags: make bench ARGS="-rounds 9"
+	go run ./bench -json bench/results.json -docs docs $(ARGS)
+
+.PHONY: bench-short
+bench-short: envoy build ## The same in less than a minute, to standard output
+	go run ./bench -rounds 1 -seconds 0.5 $(ARGS)
+
+.PHONY: bench-go
+bench-go: ## Run the benchmarks of the Go code
 	go test -run '^$$' -bench . -benchmem $(ARGS) ./...
 
 .PHONY: envoy

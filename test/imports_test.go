@@ -37,6 +37,9 @@ func rooms() map[string]room {
 	}}
 	return map[string]room{
 		"tollgate/cmd/tollgate": {knowsAll: true, envoy: true},
+		"tollgate/bench":        {knowsAll: true, envoy: true},
+		"tollgate/bench/load":   {},
+		"tollgate/bench/report": {plain: true},
 		"tollgate/proto/gen":    {},
 		schema:                  {},
 		"tollgate/config":       {mayImport: []string{schema, "tollgate/config/rate"}},

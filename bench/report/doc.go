@@ -1,0 +1,76 @@
+// Package report says what was measured: the samples of each round, what follows from them (the median of the
+// rounds, their extremes, ratios within a round), and both as JSON, as tables in Markdown and as a plot in SVG.
+package report
+
+import "time"
+
+// The loads.
+const (
+	Answers = "answers" // closed loop, answers in one piece: what a request costs, and how many go through
+	Latency = "latency" // the same at a fixed rate
+	Streams = "streams" // server-sent events: what an event costs
+)
+
+// Run is all of it.
+type Run struct {
+	Made     time.Time `json:"made"`
+	Tollgate string    `json:"tollgate"` // versions
+	Envoy    string    `json:"envoy"`
+	Machine  Machine   `json:"machine"`
+	Settings Settings  `json:"settings"`
+	Targets  []Target  `json:"targets"`
+	Samples  []Sample  `json:"samples"`
+	Summary  []Summary `json:"summary"`
+}
+
+// Machine is where it was measured.
+type Machine struct {
+	CPU        string  `json:"cpu"`
+	Cores      int     `json:"cores"`
+	Kernel     string  `json:"kernel"`
+	LoadBefore float64 `json:"load_before"` // the load average of a minute
+	LoadAfter  float64 `json:"load_after"`
+}
+
+// Settings is what was asked for.
+type Settings struct {
+	Rounds      int     `json:"rounds"`
+	Seconds     float64 `json:"seconds"`     // of each load
+	Connections int     `json:"connections"` // of the closed loop
+	Rate        float64 `json:"rate"`        // requests a second of the open loop
+	Streams     int     `json:"streams"`     // at once
+	Events      int     `json:"events"`      // of each stream
+	Interval    string  `json:"interval"`    // between two events
+}
+
+// Target is what requests went through.
+type Target struct {
+	Name  string `json:"name"`
+	What  string `json:"what"`
+	Floor string `json:"floor,omitempty"` // the target that does nothing else in the same mode
+	Base  string `json:"base,omitempty"`  // the same of another version
+}
+
+// Sample is what one target did in one round under one load.
+type Sample struct {
+	Target   string    `json:"target"`
+	Load     string    `json:"load"`
+	Round    int       `json:"round"`
+	Requests int       `json:"requests"`
+	Events   int       `json:"events"`
+	Seconds  float64   `json:"seconds"`
+	EnvoyCPU float64   `json:"envoy_cpu_us"` // microseconds, of all of its requests
+	GoCPU    float64   `json:"go_cpu_us"`
+	EnvoyRAM int64     `json:"envoy_resident_bytes"` // when the load ended
+	GoRAM    int64     `json:"go_resident_bytes"`
+	Latency  Quantiles `json:"latency_us"`
+	First    Quantiles `json:"first_event_us"`
+	Gap      Quantiles `json:"gap_us"`
+}
+
+// Quantiles are of times, in microseconds.
+type Quantiles struct {
+	P50  float64 `json:"p50"`
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p99_9"`
+}

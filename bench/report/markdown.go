@@ -1,0 +1,152 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// The figures stand between these lines of performance.md.
+const (
+	beginMark = "<!-- make bench writes what follows -->"
+	endMark   = "<!-- make bench wrote what stands above -->"
+)
+
+// WriteDocs puts the tables into a directory's performance.md, between its marks, and the plot beside it.
+func (r *Run) WriteDocs(dir string) error {
+	path := filepath.Join(dir, "performance.md")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("reading the page for the figures: %w", err)
+	}
+	page, err := between(string(text), r.Markdown())
+	if err == nil {
+		err = os.WriteFile(path, []byte(page), 0o644) //nolint:gosec // to be read by all
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "performance.svg"), []byte(r.SVG()), 0o644) //nolint:gosec // to be read by all
+	}
+	if err != nil {
+		return fmt.Errorf("writing the figures: %w", err)
+	}
+	return nil
+}
+
+// between replaces what stands between the marks.
+func between(page, figures string) (string, error) {
+	before, rest, begun := strings.Cut(page, beginMark)
+	_, after, ended := strings.Cut(rest, endMark)
+	if !begun || !ended {
+		return "", fmt.Errorf("the page for the figures has no place for them: it needs the lines %q and %q", beginMark, endMark)
+	}
+	return before + beginMark + "\n\n" + figures + "\n" + endMark + after, nil
+}
+
+// column is one of a table.
+type column struct {
+	title string
+	cell  func(s *Summary) string
+}
+
+// Markdown is a table for each load.
+func (r *Run) Markdown() string {
+	var out strings.Builder
+	m := r.Machine
+	fmt.Fprintf(&out, "%s, tollgate %s, Envoy %s; %s, %d cores, Linux %s; load average %.1f before and %.1f after.\n"+
+		"%d rounds; each figure is their median, with the least and the most of them in brackets.\n",
+		r.Made.Format("2006-01-02"), r.Tollgate, r.Envoy, m.CPU, m.Cores, m.Kernel, m.LoadBefore, m.LoadAfter, r.Settings.Rounds)
+	cpu := []column{
+		{"Envoy", func(s *Summary) string { return number(s.EnvoyCPU.Median) }},
+		{"Go", func(s *Summary) string { return number(s.GoCPU.Median) }},
+		{"all", func(s *Summary) string { return s.CPU.String() }},
+		{"÷ bare", func(s *Summary) string { return s.ToBare.ratio() }},
+		{"÷ floor", func(s *Summary) string { return s.ToFloor.ratio() }},
+		{"÷ base", func(s *Summary) string { return s.ToBase.ratio() }},
+	}
+	fmt.Fprintf(&out, "\n### An answer of 2 KB: CPU microseconds per request\n\n%d connections, each with its next request as soon as it has its answer.\n\n",
+		r.Settings.Connections)
+	r.table(&out, Answers, append(slices.Clone(cpu),
+		column{"requests/s", func(s *Summary) string { return s.Rate.String() }},
+		column{"Envoy MB", func(s *Summary) string { return number(s.EnvoyRAM.Median / 1e6) }},
+		column{"Go MB", func(s *Summary) string { return number(s.GoRAM.Median / 1e6) }}))
+	fmt.Fprintf(&out, "\n### The same, %.0f requests a second: milliseconds\n\nFrom when a request was due.\n\n", r.Settings.Rate)
+	r.table(&out, Latency, []column{
+		{"p50", func(s *Summary) string { return s.P50.milliseconds() }},
+		{"p99", func(s *Summary) string { return s.P99.milliseconds() }},
+		{"p99.9", func(s *Summary) string { return s.P999.milliseconds() }},
+		{"p50 − bare", func(s *Summary) string { return s.AddedP50.milliseconds() }},
+		{"p99 − bare", func(s *Summary) string { return s.AddedP99.milliseconds() }},
+	})
+	fmt.Fprintf(&out, "\n### A stream: CPU microseconds per event\n\n%d streams at once, %d events each, %s between two. Times in milliseconds.\n\n",
+		r.Settings.Streams, r.Settings.Events, r.Settings.Interval)
+	r.table(&out, Streams, append(cpu,
+		column{"events/s", func(s *Summary) string { return s.Rate.String() }},
+		column{"first event p50", func(s *Summary) string { return s.FirstP50.milliseconds() }},
+		column{"p99", func(s *Summary) string { return s.FirstP99.milliseconds() }},
+		column{"gap p50", func(s *Summary) string { return s.GapP50.milliseconds() }},
+		column{"p99", func(s *Summary) string { return s.GapP99.milliseconds() }}))
+	return out.String()
+}
+
+// table writes a load's summaries. A column without anything in it is left out.
+func (r *Run) table(out *strings.Builder, load string, columns []column) {
+	what := map[string]string{}
+	for _, t := range r.Targets {
+		what[t.Name] = t.What
+	}
+	var rows []*Summary
+	for i := range r.Summary {
+		if r.Summary[i].Load == load {
+			rows = append(rows, &r.Summary[i])
+		}
+	}
+	columns = slices.DeleteFunc(slices.Clone(columns), func(c column) bool {
+		return !slices.ContainsFunc(rows, func(s *Summary) bool { return c.cell(s) != "" })
+	})
+	out.WriteString("| target | |")
+	for _, c := range columns {
+		fmt.Fprintf(out, " %s |", c.title)
+	}
+	out.WriteString("\n|---|---|" + strings.Repeat("--:|", len(columns)) + "\n")
+	for _, s := range rows {
+		fmt.Fprintf(out, "| %s | %s |", s.Target, what[s.Target])
+		for _, c := range columns {
+			fmt.Fprintf(out, " %s |", c.cell(s))
+		}
+		out.WriteString("\n")
+	}
+}
+
+// String is empty for a figure that there is none of.
+func (s Spread) String() string { return s.format(number) }
+
+func (s Spread) ratio() string {
+	return s.format(func(v float64) string { return fmt.Sprintf("%.2f", v) })
+}
+
+func (s Spread) milliseconds() string {
+	return s.format(func(v float64) string { return fmt.Sprintf("%.2f", v/1000) })
+}
+
+func (s Spread) format(f func(float64) string) string {
+	if s == (Spread{}) {
+		return ""
+	}
+	return fmt.Sprintf("%s (%s–%s)", f(s.Median), f(s.Min), f(s.Max))
+}
+
+// number has three digits that say something, and no fraction from 100 on; zero is nothing.
+func number(v float64) string {
+	switch a := math.Abs(v); {
+	case a == 0:
+		return ""
+	case a < 10:
+		return fmt.Sprintf("%.2f", v)
+	case a < 100:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.0f", v)
+}
