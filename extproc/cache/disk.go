@@ -105,7 +105,7 @@ func (d *Disk) read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // Get does
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err //nolint:wrapcheck // Get does

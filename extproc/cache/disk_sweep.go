@@ -50,7 +50,9 @@ func (d *Disk) keepSweeping() {
 func (d *Disk) sweep() {
 	d.sweeping.Lock()
 	defer d.sweeping.Unlock()
+	d.mu.Lock() // no put is half done: it would count as before, and not be seen
 	before, beforeBytes := d.entries.Load(), d.bytes.Load()
+	d.mu.Unlock()
 	entries, total := int64(0), int64(0)
 	ages := map[int64]int64{} // bytes by the second that they were stored
 	now := d.now()
@@ -146,7 +148,7 @@ func times(path string) (stored, expires time.Time) {
 	if err != nil {
 		return stored, expires
 	}
-	defer opened.Close()
+	defer func() { _ = opened.Close() }()
 	var head [fieldsAt]byte
 	if _, err := io.ReadFull(opened, head[:]); err != nil || head[0] != entryFormat {
 		return stored, expires
