@@ -90,6 +90,7 @@ type Gate struct {
 	inFlight limit.InFlight
 	settling sync.WaitGroup // corrections of limits that are under way
 	owing    atomic.Int64   // calls that have reserved tokens and are not settled
+	ending   chan struct{}  // closed when the process is to end
 }
 
 // NewGate returns a gate without a configuration: it refuses every request until Configure.
@@ -118,7 +119,7 @@ func NewGate(options Options) *Gate {
 	if options.Skipped == nil {
 		options.Skipped = func(string) {}
 	}
-	g := &Gate{options: options, log: options.Log, handoff: newHandoff()}
+	g := &Gate{options: options, log: options.Log, handoff: newHandoff(), ending: make(chan struct{})}
 	g.table.Store(&table{config: &config.Config{}})
 	return g
 }

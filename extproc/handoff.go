@@ -113,6 +113,7 @@ func (g *Gate) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			close(g.ending)
 			g.handoff.expire(time.Now().Add(time.Hour))
 			g.settling.Wait()
 			return

@@ -2,6 +2,7 @@ package extproc
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -15,8 +16,13 @@ import (
 	"tollgate/extproc/tokens"
 )
 
-// settleWithin bounds how long the limits' store may take to hear what a call used.
-const settleWithin = 5 * time.Second
+const (
+	// settleWithin bounds how long the limits' store may take to hear what a call used.
+	settleWithin = 5 * time.Second
+
+	// settleAgain is how long a store that is away is left alone.
+	settleAgain = 200 * time.Millisecond
+)
 
 // hold is what a call keeps of its limits until it has ended: its place among the calls in flight, and
 // the tokens that it reserved. It listens to the call, and gives back what was not used.
@@ -187,11 +193,13 @@ func (h *hold) Done(answer *openai.Answer, end exchange.End) {
 	}
 	h.gate.settling.Go(func() {
 		defer h.gate.owing.Add(-1)
-		used := h.used(answer, end)
+		used, known := h.used(answer, end)
 		h.gate.gates.give(h.kept)
-		ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
-		defer cancel()
-		if err := h.gate.options.Limits.Settle(ctx, limit.Settlements(h.outcome, h.charges, used)); err != nil {
+		if !known {
+			h.gate.options.Settled(h.route, h.reservedTokens(), h.reservedTokens())
+			return
+		}
+		if err := h.gate.settle(limit.Settlements(h.outcome, h.charges, used)); err != nil {
 			h.gate.log.Debug("what a call used could not be settled; what it reserved stays taken", zap.Error(err))
 			return
 		}
@@ -199,25 +207,47 @@ func (h *hold) Done(answer *openai.Answer, end exchange.End) {
 	})
 }
 
-// used is how many tokens a call took. What cannot be known counts as it was reserved, so that hanging
-// up is never cheaper than staying.
-func (h *hold) used(answer *openai.Answer, end exchange.End) uint64 {
+// settle tells the limits' store what a call used. Where that is away it tries again for a while: what was
+// reserved would else stay taken until its window is over.
+func (g *Gate) settle(adjustments []limit.Adjustment) error {
+	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
+	defer cancel()
+	for {
+		err := g.options.Limits.Settle(ctx, adjustments)
+		if !errors.Is(err, limit.ErrUnavailable) {
+			return err //nolint:wrapcheck // for the log
+		}
+		select {
+		case <-ctx.Done():
+			return err //nolint:wrapcheck // for the log
+		case <-g.ending:
+			return err //nolint:wrapcheck // for the log
+		case <-time.After(settleAgain):
+		}
+	}
+}
+
+// used is how many tokens a call took. What is not known counts as it was reserved, so that hanging up is
+// never cheaper than staying.
+func (h *hold) used(answer *openai.Answer, end exchange.End) (used uint64, known bool) {
 	streams := h.asked != nil || end.Events > 0
 	switch {
 	case h.rides:
-		return 0
+		return 0, true
+	case answer != nil && answer.Usage != nil && h.api == openai.Messages && end.Cause != exchange.Whole:
+		return max(total(*answer.Usage), h.count(answer)), true // it begins with a usage, of what there was by then
 	case answer != nil && answer.Usage != nil:
-		return total(*answer.Usage)
+		return total(*answer.Usage), true
 	case end.Status >= 400:
-		return 0 // there is no answer to pay for
+		return 0, true // there is no answer to pay for
 	case end.Cause == exchange.Unseen || end.Status == 0 || answer != nil && answer.Truncated:
-		return h.reservedTokens()
+		return 0, false
 	case answer == nil && !streams:
-		return h.reservedTokens()
+		return 0, false
 	case end.Cause == exchange.Whole || streams:
-		return h.count(answer)
+		return h.count(answer), true
 	}
-	return h.reservedTokens()
+	return 0, false
 }
 
 // count counts by a tokenizer: of a stream that was cut, what came of it.

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"context"
+
 	"go.uber.org/zap"
 
 	"tollgate/config"
 	"tollgate/extproc/limit"
 )
 
-// newLimits is where requests are counted: memory, or a Redis that all replicas share.
-func newLimits(log *zap.Logger, c config.LimitStore) (limit.Store, error) {
+// newLimits is where requests are counted: memory, which is swept until ctx ends, or a Redis that all
+// replicas share.
+func newLimits(ctx context.Context, log *zap.Logger, c config.LimitStore) (limit.Store, error) {
 	memory := limit.NewMemory(limit.MemoryOptions{})
+	go memory.Run(ctx)
 	if c.Redis.Reveal() == "" {
 		return memory, nil
 	}

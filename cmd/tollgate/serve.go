@@ -70,7 +70,7 @@ func serve(ctx context.Context, log *zap.Logger, from *source, listen string, lo
 	if err != nil {
 		return err
 	}
-	limits, err := newLimits(log.Named("limits"), c.LimitStore)
+	limits, err := newLimits(ctx, log.Named("limits"), c.LimitStore)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ type MemoryOptions struct {
 }
 
 // Memory holds counters in this process. A counter is forgotten when its window is over: every call
-// looks for some that are, so no timer and no goroutine is needed; [Memory.Sweep] looks for all of them.
+// looks for some that are; [Memory.Run] looks for all of them now and then.
 // Only where MaxKeys counters are open is one forgotten that still counts, the one whose window ends
 // first; [Memory.Evicted] tells how many those were.
 type Memory struct {
@@ -142,8 +142,21 @@ func (m *Memory) Len() int {
 	return n
 }
 
-// Sweep forgets every counter whose window is over. It is needed only where the memory should be given
-// back although no requests come.
+// Run gives back the memory of counters that are over although no requests come, until ctx ends.
+func (m *Memory) Run(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			m.Sweep()
+		}
+	}
+}
+
+// Sweep forgets every counter whose window is over.
 func (m *Memory) Sweep() {
 	now := m.clock()
 	for i := range m.shards {

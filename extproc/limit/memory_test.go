@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -28,6 +29,22 @@ func TestMemoryForgetsWhoCameOnce(t *testing.T) {
 	clock.Advance(10 * time.Second)
 	m.Sweep()
 	require.Zero(t, m.Len())
+}
+
+// Who comes once takes no memory for longer than a minute after its window, even if nobody else comes.
+func TestMemoryRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryOptions{Clock: time.Now})
+		go m.Run(t.Context())
+		for i := range 1000 {
+			reserve(t, m, per(strconv.Itoa(i), strategies()[i%3], 10, time.Hour, 1))
+		}
+		time.Sleep(time.Hour - time.Second) //nolint:forbidigo // of the bubble, it takes no time
+		require.Equal(t, 1000, m.Len())
+		time.Sleep(time.Minute + time.Second) //nolint:forbidigo // as above
+		synctest.Wait()
+		require.Zero(t, m.Len())
+	})
 }
 
 func TestMemoryKeepsOpenWindows(t *testing.T) {

@@ -159,7 +159,8 @@ func HeadroomOf(out Outcome, charges []Charge, tokens bool) (Headroom, bool) {
 		return Headroom{}, false
 	}
 	d := out.Decisions[strictest]
-	return Headroom{charges[strictest].Rate.Count, d.Remaining, d.Reset.Round(time.Millisecond)}, true
+	reset := (d.Reset + time.Millisecond - 1).Truncate(time.Millisecond) // by then, not before
+	return Headroom{charges[strictest].Rate.Count, d.Remaining, reset}, true
 }
 
 // Shadowed tells whether a limit that is tried out would have refused the request.

@@ -64,6 +64,7 @@ func TestTokensAreSettled(t *testing.T) {
 		"an error":                  {post("/v1/chat/completions", fmt.Sprintf(answerAtMost, reserved, ""), header{"mock-status", "400"}), 0, 0},
 		"nobody there":              {post("/v1/chat/completions", fmt.Sprintf(answerAtMost, reserved, ""), header{"mock-break", "reset"}), 0, 0},
 		"cut by the upstream":       {post("/v1/chat/completions", fmt.Sprintf(answerAtMost, reserved, `"stream":true,`), header{"mock-events", "500"}, header{"mock-break", "mid-body"}), 100, 2500},
+		"cut, with early usage":     {post("/v1/messages", fmt.Sprintf(answerAtMost, reserved, `"stream":true,`), header{"mock-events", "500"}, header{"mock-break", "mid-body"}), 100, 2500},
 		"cut, and not a stream":     {post("/v1/chat/completions", fmt.Sprintf(answerAtMost, reserved, ""), header{"mock-break", "mid-body"}), reserved, reserved + 100},
 		"embeddings":                {post("/v1/embeddings", `{"model":"text-embedding-3-small","input":"one two three"}`), 1, 10},
 	} {
