@@ -7,7 +7,9 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -452,4 +454,56 @@ func asks(model, key string) request {
 		r.headers = append(r.headers, header{"mock-for-key", key}, header{"mock-status", "503"})
 	}
 	return r
+}
+
+// TestEditsOfSeveral: edits of upstreams that stand in for each other, and of keys, lose no request.
+func TestEditsOfSeveral(t *testing.T) {
+	t.Parallel()
+	a, _ := mocktest.Start(t, mock.Options{Keys: []string{upstreamKey}})
+	b, _ := mocktest.Start(t, mock.Options{Keys: []string{upstreamKey}})
+	edited := func(n int) string {
+		return fmt.Sprintf(`
+clients: [{name: alice, keys: [%s]}]
+upstreams:
+  - {name: a, url: %q, keys: [%s], connect_timeout: %ds}
+  - {name: b, url: %q, keys: [%s], connect_timeout: %ds}
+routes: [{prefix: /, upstreams: [{name: a, weight: 1}, {name: b, weight: %d}]}]
+`, clientKey, a, upstreamKey, 1+n%3, b, upstreamKey, 1+n%2, n%3)
+	}
+	g := launch(t, edited(0))
+	l := startLoad(t, g.url+"/echo", 4)
+	for n := 1; n <= 20; n++ {
+		g.edit(t, edited(n), n%2 == 0)
+		g.await(t, "a new configuration is in force", n)
+	}
+	l.end(t, 100)
+}
+
+// TestAttemptsOutliveServe: what is under way when `tollgate serve` dies has its answer, also where attempts
+// were prepared there, and where they may have to be.
+func TestAttemptsOutliveServe(t *testing.T) {
+	t.Parallel()
+	url, upstream := mocktest.Start(t, mock.Options{Keys: []string{keyA, keyB}})
+	g := launch(t, fmt.Sprintf(`
+clients: [{name: alice, keys: [%s]}]
+upstreams: [{name: a, url: %q, keys: [%s, %s]}, {name: b, url: %q, keys: [%s]}]
+routes: [{prefix: /keys, upstream: a}, {prefix: /several, upstreams: [{name: b}, {name: a}]}]
+`, clientKey, url, keyA, keyB, url, keyB))
+	var clients sync.WaitGroup
+	for _, prefix := range []string{"/keys", "/several"} {
+		for range 5 {
+			clients.Go(func() {
+				r := below(prefix, asks("m", ""))
+				r.headers = append(r.headers, header{"mock-delay", "2s"})
+				if got := (side{g.url, clientKey}).do(t, r); got.Status != http.StatusOK {
+					t.Errorf("%s: a client got %d %s", prefix, got.Status, got.Body)
+				}
+			})
+		}
+	}
+	eventually(t, "all are under way", func() bool { return len(upstream.Requests()) == 10 })
+	if err := syscall.Kill(g.child(t, "serve"), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	clients.Wait()
 }
