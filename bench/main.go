@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -28,11 +29,15 @@ import (
 	"tollgate/bench/report"
 )
 
+// tolerated is how many times the CPU time of another version Tollgate may take.
+const tolerated = 1.25
+
 // options is the command line.
 type options struct {
 	settings report.Settings
 	targets  string
 	tollgate string
+	base     string
 	json     string
 	docs     string
 	list     bool
@@ -60,6 +65,12 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if o.base != "" {
+		if o.base, err = filepath.Abs(o.base); err != nil {
+			return fmt.Errorf("finding the other version: %w", err)
+		}
+		chosen = against(chosen, o.base)
+	}
 	if o.list {
 		list(os.Stdout, chosen)
 		return nil
@@ -68,7 +79,10 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return write(o, results)
+	if err := write(o, results); err != nil {
+		return err
+	}
+	return results.Loss(tolerated) //nolint:wrapcheck // it is a sentence
 }
 
 func parse(args []string) (*options, error) {
@@ -81,6 +95,7 @@ func parse(args []string) (*options, error) {
 	flags.IntVar(&o.settings.Streams, "streams", 32, "streams at once")
 	flags.StringVar(&o.targets, "targets", "", "only these, by `names` with commas between them; * at the end of one stands for any text")
 	flags.StringVar(&o.tollgate, "tollgate", "bin/tollgate", "the `program` to measure")
+	flags.StringVar(&o.base, "base", "", "another version's `program` to measure beside it: a loss of more than a quarter of its speed is an error")
 	flags.StringVar(&o.json, "json", "", "the `file` for what was measured; empty: none")
 	flags.StringVar(&o.docs, "docs", "", "the `directory` whose performance.md shows it, and performance.svg; empty: only standard output does")
 	flags.BoolVar(&o.list, "list", false, "say what targets there are")
@@ -121,7 +136,7 @@ func measureAll(ctx context.Context, o *options, chosen []*target) (*report.Run,
 		if b.running[t.name], err = t.start(ctx, s, t); err != nil {
 			return nil, err
 		}
-		results.Targets = append(results.Targets, report.Target{Name: t.name, What: t.what, Floor: t.floor})
+		results.Targets = append(results.Targets, report.Target{Name: t.name, What: t.what, Floor: t.floor, Base: t.base})
 	}
 	if results.Samples, err = b.rounds(ctx); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,14 +135,15 @@ func startTollgate(configuration func(upstream string) string) func(ctx context.
 		if err := os.WriteFile(filepath.Join(dir, "tollgate.yaml"), []byte(text), 0o600); err != nil {
 			return nil, fmt.Errorf("configuring %s: %w", t.name, err)
 		}
-		supervisor, err := s.launch(ctx, filepath.Join(dir, "log"), s.tollgate, "run", "--workers", "1")
+		program := cmp.Or(t.program, s.tollgate)
+		supervisor, err := s.launch(ctx, filepath.Join(dir, "log"), program, "run", "--workers", "1")
 		if err != nil {
 			return nil, err
 		}
 		if err := supervisor.await(ctx, "http://"+admin+"/readyz"); err != nil {
 			return nil, err
 		}
-		serve, envoys, err := children(supervisor.pid, s.tollgate)
+		serve, envoys, err := children(supervisor.pid, program)
 		if err != nil {
 			return nil, err
 		}

@@ -19,6 +19,9 @@ type target struct {
 	what string // for people
 	ask  asking
 
+	program string // other than the one that is measured; empty: that one
+	base    string // the target that is the same of another version; empty: none
+
 	// floor is the target that does nothing else in the same mode of Envoy's; empty: none.
 	floor string
 
@@ -90,6 +93,22 @@ func (t *target) again() *target {
 func (t *target) among(routes, clients int64) *target {
 	t.ask.routes, t.ask.clients = routes, clients
 	return t
+}
+
+// against puts before each of Tollgate's targets the same of another version of it, to compare it with.
+func against(list []*target, program string) []*target {
+	var both []*target
+	for _, t := range list {
+		if row, ok := strings.CutPrefix(t.name, "tollgate/"); ok {
+			old, now := *t, *t
+			old.name, old.program = "base/"+row, program
+			now.base = old.name
+			both = append(both, &old, &now)
+			continue
+		}
+		both = append(both, t)
+	}
+	return both
 }
 
 // choose gives the targets of a list of names, each ending in * for all that begin so; empty: all. What they

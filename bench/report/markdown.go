@@ -135,7 +135,7 @@ func (s Spread) format(f func(float64) string) string {
 	if s == (Spread{}) {
 		return ""
 	}
-	return fmt.Sprintf("%s (%s–%s)", f(s.Median), f(s.Min), f(s.Max))
+	return fmt.Sprintf("%s (%s…%s)", f(s.Median), f(s.Min), f(s.Max))
 }
 
 // number has three digits that say something, and no fraction from 100 on; zero is nothing.

@@ -87,7 +87,7 @@ func summarize(target, load string, rounds []round) Summary {
 	}
 	above := func(f func(*Sample) float64) Spread {
 		return over(func(r round) (float64, bool) {
-			if r.bare == nil {
+			if r.bare == nil || r.bare == r.Sample {
 				return 0, false
 			}
 			return f(r.Sample) - f(r.bare), true
@@ -129,7 +129,7 @@ func (s *Sample) cpu() float64 { return (s.EnvoyCPU + s.GoCPU) / s.units() }
 
 // ratio is false where there is nothing to compare with.
 func (s *Sample) ratio(to *Sample) (float64, bool) {
-	if to == nil || to.cpu() == 0 {
+	if to == nil || to == s || to.cpu() == 0 {
 		return 0, false
 	}
 	return s.cpu() / to.cpu(), true
