@@ -78,8 +78,8 @@ func (s *schedule) request(c *seenCall) *http.Request {
 	if random.IntN(8) == 0 {
 		request.Header.Set("mock-status", "500")
 	}
-	if random.IntN(8) == 0 {
-		request.Header.Set("mock-delay", "100ms")
+	if c.slow || random.IntN(8) == 0 {
+		request.Header.Set("mock-delay", "300ms")
 	}
 	return request
 }

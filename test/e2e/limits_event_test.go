@@ -110,11 +110,24 @@ func (s *schedule) setTrouble(trouble bool) {
 // paused stops Redis, without its clients noticing at once, and lets it go on.
 func paused(s *schedule) {
 	s.settle()
+	var slow sync.WaitGroup // calls that end while nobody can be told what they used
+	for range 3 {
+		q := s.query()
+		q.Path, q.Chat, q.Model, q.Client, q.Address = "/tokens/v1/chat/completions", true, "o3", "alice", "127.0.0.1"
+		c := s.plan(q, s.random.IntN(len(s.gateways)))
+		c.slow = true
+		slow.Go(func() { s.send(c) })
+		eventually(s.t, "the call is under way, or over", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.arrived[c.Name] > 0 || c.Verdict == limitcheck.Refused
+		})
+	}
 	s.signal(syscall.SIGSTOP, true)
+	slow.Wait()
 	s.burst(6)
 	s.series(4)
 	s.burst(6)
-	s.settle()
 	var back []int
 	for _, g := range s.gateways {
 		back = append(back, strings.Count(g.output.String(), "Redis answers again"))

@@ -48,6 +48,7 @@ type seenCall struct {
 	retry   time.Duration // what the refusal says
 	lost    bool          // its settlement, by the death of its gateway
 	local   bool          // it was counted by its gateway alone
+	slow    bool          // its answer takes a while
 	dropped bool          // it was refused because nobody could count it
 	seed    uint64        // of what is ordered of the upstream
 }
@@ -176,7 +177,7 @@ func (s *schedule) series(n int) {
 			q = s.query()
 		}
 		s.send(s.plan(q, s.random.IntN(len(s.gateways))))
-		if s.random.IntN(2) == 0 {
+		if s.random.IntN(2) == 0 && !s.away {
 			s.settle()
 		}
 	}
