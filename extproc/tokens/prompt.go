@@ -1,147 +1,156 @@
 package tokens
 
 import (
-	"bytes"
-	"encoding/json"
+	"strings"
+
+	"github.com/tidwall/gjson"
 
 	"tollgate/extproc/openai"
 )
 
-// What is in a prompt beside texts, in tokens.
+// What a prompt takes beside its text.
 const (
-	perMessage = 3 // what frames a message, and the beginning of the answer (OpenAI's cookbook)
-	perName    = 1 // what sets off who speaks
-	perCall    = 7 // what frames a call of a function
-
-	// An image takes 765 tokens at 1024 pixels square, 85 with low detail (OpenAI's guide to vision, gpt-4o).
-	// How large it is cannot be told without opening it.
-	perImage, perImageOfLowDetail = 765, 85
-
-	perAudio = 600  // a minute: ten tokens a second
-	perFile  = 1500 // some pages
+	aroundMessage = 4 // its three marks, and its role
+	aroundName    = 1
+	aroundCall    = 7 // of a tool
+	aroundAnswer  = 3 // each answer is primed with its beginning
 )
 
-// sink takes what a prompt is made of.
-type sink interface {
-	text(unescaped []byte) // is not kept
-	flat(tokens int)
-}
+// deepest is how deep lists and objects may lie in a message: the text of a document in a tool's result
+// lies 7 deep.
+const deepest = 8
 
-// count gives a prompt to a sink, piece by piece. The request's JSON is known to be valid.
-func count(request *openai.Request, to sink) {
-	var p prompt
-	p.to = to
-	for _, name := range []string{"messages", "prompt", "input", "instructions", "system"} {
-		p.key = p.key[:0]
-		p.walk(request.Fields[name])
-	}
-	for _, name := range []string{"tools", "functions", "response_format"} {
-		if raw := request.Fields[name]; len(raw) > 0 && string(raw) != "null" {
-			to.text(raw) // what an upstream makes of a schema is about as long
-		}
-	}
-	if p.messages > 0 {
-		to.flat(perMessage * (p.messages + 1))
-	}
-}
-
-// prompt walks through the JSON of a prompt. It does not know each API's shape: all text counts but what
-// only names or holds things.
+// prompt is what a request asks, as far as it takes tokens. What is not known is left out.
 type prompt struct {
-	to       sink
-	key      []byte // of the value that comes
-	messages int
-	scratch  []byte
+	model string
+	text  func(string) // is called with each text
+	flat  int          // the tokens of all that is not text
+	asked int          // prompts, each of which gets its own answers
 }
 
-// walk reads a value from one end to the other, once.
-func (p *prompt) walk(raw json.RawMessage) {
-	for at := 0; at < len(raw); {
-		switch b := raw[at]; {
-		case b == '"':
-			end := stringEnd(raw, at)
-			p.text(raw[at:end], isKey(raw[end:]))
-			at = end
-		case b >= '0' && b <= '9':
-			for at < len(raw) && bytes.IndexByte([]byte("+-.0123456789eE"), raw[at]) >= 0 {
-				at++
-			}
-			if len(p.key) == 0 {
-				p.to.flat(1) // a token by its number: completions and embeddings take such
-			}
-		default:
-			at++
-		}
+// readPrompt calls back with each text of a request's prompt, and adds up the rest.
+func readPrompt(request *openai.Request, text func(string)) *prompt {
+	p := &prompt{model: request.Model, text: text, asked: 1}
+	field := func(name string) gjson.Result { return gjson.ParseBytes(request.Fields[name]) }
+	switch request.API {
+	case openai.Chat:
+		p.flat += aroundAnswer
+		p.messages(field("messages"))
+		p.json(field("tools"))
+		p.json(field("functions"))
+		p.json(field("response_format").Get("json_schema"))
+	case openai.Responses:
+		p.flat += aroundAnswer
+		p.system(field("instructions"))
+		p.messages(field("input"))
+		p.json(field("tools"))
+		p.json(field("text").Get("format.schema"))
+	case openai.Messages:
+		p.flat += aroundAnswer
+		p.system(field("system"))
+		p.messages(field("messages"))
+		p.json(field("tools"))
+	case openai.Completions:
+		p.inputs(field("prompt"))
+		p.value(field("suffix"), 0)
+	case openai.Embeddings:
+		p.inputs(field("input"))
+	case openai.Transcriptions:
+		p.flat += audioTokens
+		p.value(field("prompt"), 0)
+	case openai.Other:
 	}
+	return p
 }
 
-// stringEnd is where the string that begins at from has ended.
-func stringEnd(raw []byte, from int) int {
-	for at := from + 1; at < len(raw); at++ {
-		switch raw[at] {
-		case '\\':
-			at++
-		case '"':
-			return at + 1
-		}
-	}
-	return len(raw)
-}
-
-func isKey(rest []byte) bool {
-	rest = bytes.TrimLeft(rest, " \t\r\n")
-	return len(rest) > 0 && rest[0] == ':'
-}
-
-func (p *prompt) text(quoted []byte, isKey bool) {
-	if isKey {
-		p.key = append(p.key[:0], quoted[1:len(quoted)-1]...)
-		if string(p.key) == "role" {
-			p.messages++
-		}
+// messages reads a list of messages, or the text of one.
+func (p *prompt) messages(v gjson.Result) {
+	if !v.IsArray() {
+		p.system(v)
 		return
 	}
-	switch string(p.key) {
-	case "type":
-		p.kind(string(quoted))
-	case "detail":
-		if string(quoted) == `"low"` {
-			p.to.flat(perImageOfLowDetail - perImage)
-		}
-	case "url", "data", "file_data", "file_id", "filename", "media_type", "format", "id", "call_id", "tool_call_id", "tool_use_id", "status":
-	case "image_url": // of a response's input
-		if !bytes.HasPrefix(quoted, []byte(`"data:`)) && len(quoted) > 2 {
+	v.ForEach(func(_, message gjson.Result) bool {
+		p.system(message)
+		return true
+	})
+}
+
+// system reads one message, or its content.
+func (p *prompt) system(v gjson.Result) {
+	if v.Exists() && v.Type != gjson.Null {
+		p.flat += aroundMessage
+		p.value(v, 0)
+	}
+}
+
+// inputs reads a prompt, or several: each is text, or a list of tokens' numbers.
+func (p *prompt) inputs(v gjson.Result) {
+	if !v.IsArray() || v.Get("0").Type == gjson.Number {
+		p.input(v)
+		return
+	}
+	p.asked = 0
+	v.ForEach(func(_, one gjson.Result) bool {
+		p.asked++
+		p.input(one)
+		return true
+	})
+	p.asked = max(1, p.asked)
+}
+
+func (p *prompt) input(v gjson.Result) {
+	if v.IsArray() {
+		p.flat += strings.Count(v.Raw, ",") + 1
+		return
+	}
+	p.value(v, 0)
+}
+
+// value reads text, or parts of it.
+func (p *prompt) value(v gjson.Result, depth int) {
+	switch {
+	case v.Type == gjson.String:
+		p.text(v.Str)
+	case v.Type != gjson.JSON:
+	case depth == deepest:
+		p.text(v.Raw)
+	case v.IsArray():
+		v.ForEach(func(_, part gjson.Result) bool {
+			p.value(part, depth+1)
+			return true
+		})
+	default:
+		v.ForEach(func(name, member gjson.Result) bool {
+			p.member(v, name.Str, member, depth+1)
+			return true
+		})
+	}
+}
+
+// member reads a member of a message, of a part of one, or of what these hold, in all dialects. Bytes of
+// pictures and the like, encrypted ones, ids and signatures are none of those that it knows.
+func (p *prompt) member(of gjson.Result, name string, v gjson.Result, depth int) {
+	switch name {
+	case "content", "text", "refusal", "reasoning", "reasoning_content", "thinking", "summary",
+		"tool_calls", "function_call", "function", "custom", "output", "code", "title", "context":
+		p.value(v, depth)
+	case "arguments", "input": // of a call: text that is JSON, or JSON
+		if v.Type == gjson.String {
+			p.text(v.Str)
 			return
 		}
+		p.json(v)
 	case "name":
-		p.to.flat(perName)
-		p.to.text(p.unescaped(quoted))
-	default:
-		p.to.text(p.unescaped(quoted))
+		p.flat += aroundName
+		p.value(v, depth)
+	case "type":
+		p.media(v.Str, of, depth)
 	}
 }
 
-// kind counts what a part of a message is, where it is not text.
-func (p *prompt) kind(quoted string) {
-	switch quoted {
-	case `"image_url"`, `"input_image"`, `"image"`:
-		p.to.flat(perImage)
-	case `"input_audio"`, `"audio"`:
-		p.to.flat(perAudio)
-	case `"file"`, `"input_file"`, `"document"`:
-		p.to.flat(perFile)
+// json takes JSON for the text that it is.
+func (p *prompt) json(v gjson.Result) {
+	if v.Type == gjson.JSON {
+		p.text(v.Raw)
 	}
-}
-
-// unescaped is a string's text, valid until the next one.
-func (p *prompt) unescaped(quoted []byte) []byte {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return quoted[1 : len(quoted)-1]
-	}
-	var text string
-	if json.Unmarshal(quoted, &text) != nil {
-		return nil
-	}
-	p.scratch = append(p.scratch[:0], text...)
-	return p.scratch
 }

@@ -1,90 +1,103 @@
-// Package tokens says how many tokens a request may take, and how many it took where its upstream does
-// not tell.
-//
-//   - [Reserve] is in every request's way: it estimates a prompt by its letters, which takes a millisecond
-//     for a megabyte, and rather says too many than too few.
-//   - [Count] is beside the way: it asks OpenAI's tokenizers, for models that are not OpenAI's too, whose
-//     own differ from these by some ten percent.
-//
-// The tokenizers are those of github.com/tiktoken-go/tokenizer: it has its vocabularies built in, loads one
-// in some 25 ms, and takes time in proportion to a text's length, whatever the text is. The other library
-// for Go, pkoukk/tiktoken-go, takes minutes for a megabyte of one letter.
 package tokens
 
 import (
+	"cmp"
 	"encoding/json"
+
+	"github.com/tidwall/gjson"
 
 	"tollgate/extproc/openai"
 )
 
-// Reservation is what a request may take.
+// most is what a reservation may come to: clients name any number.
+const most = 1e12
+
+// Reservation is what a request may take, in tokens.
 type Reservation struct {
 	Prompt uint64
-	Answer uint64 // the most that the answers may take, as the request says
+	Answer uint64 // the most that its answers together may take, as far as the request says
 	Named  bool   // the request says how long an answer may be
 }
 
-// Reserve estimates what a request may take.
+// Reserve estimates what a request may take. It is in the path of every request whose tokens are
+// limited, and takes some nanoseconds a byte, whatever the bytes are.
 func Reserve(request *openai.Request) Reservation {
-	e := &estimate{}
-	count(request, e)
-	r := Reservation{Prompt: uint64(max(0, e.total()))}
-	if request.API == openai.Embeddings || request.API == openai.Transcriptions {
-		r.Named = true
-		return r
-	}
-	for _, name := range []string{"max_completion_tokens", "max_output_tokens", "max_tokens"} {
-		if most := number(request.Fields[name]); most > 0 {
-			r.Answer, r.Named = most*answers(request), true
-			break
-		}
-	}
+	costs := costsOf(request.Model)
+	tokens := 0
+	p := readPrompt(request, func(text string) { tokens += costs.estimate(text) })
+	r := Reservation{Prompt: uint64(tokens + p.flat)} //nolint:gosec // both count up
+	r.Answer, r.Named = longest(request, p.asked)
 	return r
 }
 
-// answers is how many answers a request asks for: the upstream makes, and bills, that many.
-func answers(request *openai.Request) uint64 {
-	return max(1, number(request.Fields["n"]), number(request.Fields["best_of"]))
-}
-
-// number is a member's value, as far as it is one that counts something.
-func number(raw json.RawMessage) uint64 {
-	const most = 1e9
-	var value float64
-	if json.Unmarshal(raw, &value) != nil || value < 1 {
-		return 0
+// longest is how long the answers to a number of prompts may be. Of two names for it the larger number
+// counts: upstreams do not agree which one they take.
+func longest(request *openai.Request, prompts int) (tokens uint64, named bool) {
+	var names []string
+	choices := 1.0
+	switch request.API {
+	case openai.Chat:
+		names = []string{"max_completion_tokens", "max_tokens"}
+		choices = max(1, number(request.Fields["n"]))
+	case openai.Completions:
+		names = []string{"max_tokens"}
+		choices = max(1, number(request.Fields["n"]), number(request.Fields["best_of"]))
+	case openai.Responses:
+		names = []string{"max_output_tokens"}
+	case openai.Messages:
+		names = []string{"max_tokens"}
+	case openai.Embeddings, openai.Transcriptions:
+		return 0, true // vectors; and what was said, which the recording bounds
+	case openai.Other:
 	}
-	return uint64(min(value, most))
+	longest := 0.0
+	for _, name := range names {
+		longest = max(longest, number(request.Fields[name]))
+	}
+	return uint64(min(longest*choices*float64(prompts), most)), longest >= 1
 }
 
-// Count counts what a request and as much of its answer as arrived have taken; answer may be nil.
+// number is a member that is a number above zero, or a string that upstreams take for one; else 0.
+func number(raw json.RawMessage) float64 {
+	if n := gjson.ParseBytes(raw).Float(); n > 0 {
+		return n
+	}
+	return 0
+}
+
+// Count counts what a request and as much of its answer as arrived have taken, where the upstream does
+// not tell. It is for who has time: a millisecond for 6 KB, and no more than some 50 however much there is.
 func Count(request *openai.Request, answer *openai.Answer) openai.Usage {
-	prompt := newCounter(request.Model)
-	count(request, prompt)
-	u := openai.Usage{Prompt: prompt.total()}
+	var texts []string
+	p := readPrompt(request, func(text string) { texts = append(texts, text) })
+	model := request.Model
 	if answer != nil {
-		completion := newCounter(request.Model)
-		for i := range answer.Choices {
-			c := &answer.Choices[i]
-			completion.text([]byte(c.Text))
-			completion.text([]byte(c.Refusal))
-			completion.text([]byte(c.Reasoning))
-			for _, call := range c.ToolCalls {
-				completion.call(call.Function)
-			}
-			if c.FunctionCall != nil {
-				completion.call(*c.FunctionCall)
-			}
-		}
-		u.Completion = completion.total()
+		model = cmp.Or(answer.Model, model) // what a deployment of another name really is
+	}
+	vocabulary, _ := vocabularyOf(model)
+	u := openai.Usage{Prompt: p.flat + vocabulary.count(texts)}
+	if answer != nil {
+		u.Completion = vocabulary.countAnswer(answer)
 	}
 	u.Total = u.Prompt + u.Completion
 	return u
 }
 
-// call counts a call of a function.
-func (c *counter) call(f openai.Function) {
-	c.text([]byte(f.Name))
-	c.text([]byte(f.Arguments))
-	c.flat(perCall)
+// countAnswer counts what came of an answer.
+func (v *vocabulary) countAnswer(answer *openai.Answer) int {
+	var texts, spoken []string
+	flat := 0
+	for _, c := range answer.Choices {
+		texts = append(texts, c.Text, c.Refusal, c.Reasoning)
+		for _, call := range c.ToolCalls {
+			texts = append(texts, call.Function.Name, call.Function.Arguments)
+			flat += aroundCall
+		}
+		if f := c.FunctionCall; f != nil {
+			texts = append(texts, f.Name, f.Arguments)
+			flat += aroundCall
+		}
+		spoken = append(spoken, gjson.GetBytes(c.Audio, "transcript").Str)
+	}
+	return flat + v.count(texts) + v.count(spoken)*spokenToken
 }
