@@ -1,14 +1,8 @@
 package xds
 
 import (
-	celv3 "cel.dev/expr"
-	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
-	matchv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
-	xdstypev3 "github.com/cncf/xds/go/xds/type/v3"
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	matchingv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/matching/v3"
-	actionv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/matcher/action/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	codecv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/upstream_codec/v3"
@@ -25,22 +19,23 @@ import (
 const (
 	attemptFilter = "tollgate.attempt"
 	answerFilter  = "tollgate.answer"
+	hurryFilter   = "tollgate.hurry"
 )
 
 // keyFilters stand between the router and an upstream with several keys, once for each attempt. The first
-// attempt has its key from the gate, and an answer that says nothing against it is nobody's business: so
-// a request that goes well costs nothing here.
+// attempt has its key from the gate, and an answer that says nothing against it is nobody's business: a
+// request that goes well costs next to nothing here.
 //
 // Nothing may hold an answer here, as an external processor in the path does: Envoy 1.40 crashes where an
 // upstream answers a request before its end (TestEarlyAnswers).
 func keyFilters(u *config.Upstream) []*hcmv3.HttpFilter {
 	return []*hcmv3.HttpFilter{
 		// Gives an attempt after another its key. Fails closed.
-		unless(isLater(), httpFilter(attemptFilter, prepares(u.Name))),
+		httpFilter(attemptFilter, where(isLater(), attemptFilter, prepares(u.Name))),
 		// The next attempt, with another key, need not wait as long as this one would have to.
-		unless(isStatus(againstKey), httpFilter("tollgate.hurry", hurries())),
+		httpFilter(hurryFilter, where(isStatus(againstKey), hurryFilter, hurries())),
 		// Tells of what turns a key down. Fails open.
-		unless(isStatus(againstKey), httpFilter(answerFilter, learns(u.Name))),
+		httpFilter(answerFilter, where(isStatus(againstKey), answerFilter, learns(u.Name))),
 		httpFilter("envoy.filters.http.upstream_codec", &codecv3.UpstreamCodec{}),
 	}
 }
@@ -56,9 +51,9 @@ func chainFilters() []*hcmv3.HttpFilter {
 		// Gives each attempt its upstream's key, host and path. Fails closed.
 		httpFilter(attemptFilter, prepares),
 		// The next attempt, at another upstream, need not wait as long as this one would have to.
-		unless(isStatus("[45].."), httpFilter("tollgate.hurry", hurries())),
+		httpFilter(hurryFilter, where(isStatus("[45].."), hurryFilter, hurries())),
 		// Tells of what turns a key down. Fails open.
-		unless(isStatus(againstKey), httpFilter(answerFilter, learns(upstream))),
+		httpFilter(answerFilter, where(isStatus(againstKey), answerFilter, learns(upstream))),
 		httpFilter("envoy.filters.http.upstream_codec", &codecv3.UpstreamCodec{}),
 	}
 }
@@ -140,53 +135,4 @@ func onlyHeaders(names ...string) *extprocv3.HeaderForwardingRules {
 		rules.Patterns = append(rules.Patterns, exactly(name))
 	}
 	return &extprocv3.HeaderForwardingRules{AllowedHeaders: rules}
-}
-
-// unless skips a filter where a condition does not hold.
-func unless(condition *matchv3.Matcher_MatcherList_Predicate_SinglePredicate, filter *hcmv3.HttpFilter) *hcmv3.HttpFilter {
-	skip := &matchv3.Matcher_OnMatch{OnMatch: &matchv3.Matcher_OnMatch_Action{Action: &xdscorev3.TypedExtensionConfig{
-		Name: "skip", TypedConfig: anyOf(&actionv3.SkipFilter{}),
-	}}}
-	not := &matchv3.Matcher_MatcherList_Predicate{MatchType: &matchv3.Matcher_MatcherList_Predicate_NotMatcher{
-		NotMatcher: &matchv3.Matcher_MatcherList_Predicate{MatchType: &matchv3.Matcher_MatcherList_Predicate_SinglePredicate_{SinglePredicate: condition}},
-	}}
-	return httpFilter(filter.GetName(), &matchingv3.ExtensionWithMatcher{
-		XdsMatcher: &matchv3.Matcher{MatcherType: &matchv3.Matcher_MatcherList_{MatcherList: &matchv3.Matcher_MatcherList{
-			Matchers: []*matchv3.Matcher_MatcherList_FieldMatcher{{Predicate: not, OnMatch: skip}},
-		}}},
-		ExtensionConfig: &corev3.TypedExtensionConfig{Name: filter.GetName(), TypedConfig: filter.GetTypedConfig()},
-	})
-}
-
-// isLater holds for an attempt after another: upstream.request_attempt_count > 1, in CEL, of which Envoy
-// takes the parsed form.
-func isLater() *matchv3.Matcher_MatcherList_Predicate_SinglePredicate {
-	count := &celv3.Expr{Id: 2, ExprKind: &celv3.Expr_SelectExpr{SelectExpr: &celv3.Expr_Select{
-		Operand: &celv3.Expr{Id: 3, ExprKind: &celv3.Expr_IdentExpr{IdentExpr: &celv3.Expr_Ident{Name: "upstream"}}},
-		Field:   "request_attempt_count",
-	}}}
-	one := &celv3.Expr{Id: 4, ExprKind: &celv3.Expr_ConstExpr{ConstExpr: &celv3.Constant{ConstantKind: &celv3.Constant_Int64Value{Int64Value: 1}}}}
-	later := &celv3.Expr{Id: 1, ExprKind: &celv3.Expr_CallExpr{CallExpr: &celv3.Expr_Call{Function: "_>_", Args: []*celv3.Expr{count, one}}}}
-	return &matchv3.Matcher_MatcherList_Predicate_SinglePredicate{
-		Input: &xdscorev3.TypedExtensionConfig{Name: "later", TypedConfig: anyOf(&matchv3.HttpAttributesCelMatchInput{})},
-		Matcher: &matchv3.Matcher_MatcherList_Predicate_SinglePredicate_CustomMatch{CustomMatch: &xdscorev3.TypedExtensionConfig{
-			Name: "envoy.matching.matchers.cel_matcher",
-			TypedConfig: anyOf(&matchv3.CelMatcher{ExprMatch: &xdstypev3.CelExpression{
-				CelExprParsed: &celv3.ParsedExpr{Expr: later},
-			}}),
-		}},
-	}
-}
-
-// isStatus holds for answers whose status matches a regular expression (RE2).
-func isStatus(expression string) *matchv3.Matcher_MatcherList_Predicate_SinglePredicate {
-	return &matchv3.Matcher_MatcherList_Predicate_SinglePredicate{
-		Input: &xdscorev3.TypedExtensionConfig{Name: "status", TypedConfig: anyOf(&matcherv3.HttpResponseStatusCodeMatchInput{})},
-		Matcher: &matchv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{ValueMatch: &matchv3.StringMatcher{
-			MatchPattern: &matchv3.StringMatcher_SafeRegex{SafeRegex: &matchv3.RegexMatcher{
-				EngineType: &matchv3.RegexMatcher_GoogleRe2{GoogleRe2: &matchv3.RegexMatcher_GoogleRE2{}},
-				Regex:      expression,
-			}},
-		}},
-	}
 }

@@ -49,7 +49,7 @@ func httpFilters(l *config.Listener) []*hcmv3.HttpFilter {
 		// Opens only by the gate's word: a gate that ends without a verdict is no gate passed.
 		httpFilter(lockFilter, lock()),
 		// Shows request and answer to who counts and records them, as copies. Fails open.
-		httpFilter(tapFilter, whereTapped(tapFilter, tap())),
+		httpFilter(tapFilter, where(hasCall(), tapFilter, tap())),
 		router(),
 	)
 }
