@@ -88,7 +88,7 @@ func (m *Mesh) Filters() []*hcmv3.HttpFilter {
 	filters := []*hcmv3.HttpFilter{
 		httpFilter(gateFilter, m.Gate),
 		httpFilter(lockFilter, m.Lock),
-		httpFilter(tapFilter, whereTapped(tapFilter, m.Tap)),
+		httpFilter(tapFilter, where(hasCall(), tapFilter, m.Tap)),
 	}
 	for _, f := range filters {
 		f.Disabled = true
