@@ -46,7 +46,7 @@ func rooms() map[string]room {
 		"tollgate/config/rate":  {plain: true},
 		"tollgate/envoy":        {mayImport: []string{"tollgate/config"}, envoy: true},
 		"tollgate/xds":          {mayImport: []string{"tollgate/config"}, envoy: true},
-		"tollgate/xds/mesh":         {mayImport: []string{"tollgate/config", "tollgate/envoy", "tollgate/xds"}, envoy: true},
+		"tollgate/xds/mesh":     {mayImport: []string{"tollgate/config", "tollgate/envoy", "tollgate/xds"}, envoy: true},
 		"tollgate/extproc": {envoy: true, mayImport: []string{
 			"tollgate/config", "tollgate/extproc/exchange", "tollgate/extproc/openai",
 			"tollgate/extproc/auth", "tollgate/extproc/limit", "tollgate/extproc/cache",

@@ -167,7 +167,7 @@ func (d *Disk) write(path string, data []byte) (replaced int64, err error) {
 	}
 	if err != nil {
 		_ = os.Remove(file.Name())
-		return 0, err
+		return 0, err //nolint:wrapcheck // Put does
 	}
 	return replaced, nil
 }

@@ -118,7 +118,7 @@ func decode(key Key, data []byte, maxBody int) (*Entry, error) {
 }
 
 func timeAt(data []byte, at int) time.Time {
-	return time.Unix(0, int64(binary.BigEndian.Uint64(data[at:])))
+	return time.Unix(0, int64(binary.BigEndian.Uint64(data[at:]))) //nolint:gosec // as encode wrote it
 }
 
 // checksumOf digests an encoded entry, and its key: an entry in another's place is a corrupt one.
@@ -150,11 +150,11 @@ func (f *fields) int() int64 {
 
 func (f *fields) text() string {
 	length, size := binary.Uvarint(f.rest)
-	if size <= 0 || length > uint64(len(f.rest)-size) {
+	if size <= 0 || length > uint64(len(f.rest)-size) { //nolint:gosec // it read no more than there is
 		f.failed, f.rest = true, nil
 		return ""
 	}
-	end := size + int(length)
+	end := size + int(length) //nolint:gosec // no more than there is
 	s := string(f.rest[size:end])
 	f.rest = f.rest[end:]
 	return s

@@ -51,7 +51,7 @@ func (r *Redis) Get(ctx context.Context, key Key) (*Entry, error) {
 		if data, err = r.client.Get(ctx, redisKey(key)).Bytes(); errors.Is(err, redis.Nil) {
 			data, err = nil, nil
 		}
-		return err //nolint:wrapcheck // below
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)

@@ -69,7 +69,7 @@ func TestRedisExpires(t *testing.T) {
 	server := startRedis(t)
 	r, err := NewRedis(server.url(), testEntry, nil)
 	require.NoError(t, err)
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	now := time.Now()
 	put(t, r, number(1), entryOf(now, 10))
 	ttl, err := server.admin.PTTL(t.Context(), redisKey(number(1))).Result()
@@ -164,7 +164,7 @@ func TestRedisHangs(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	asked := make(chan struct{}, 100)
 	go func() {
 		for {
@@ -172,13 +172,13 @@ func TestRedisHangs(t *testing.T) {
 			if err != nil {
 				return
 			}
-			defer c.Close()
+			defer func() { _ = c.Close() }()
 			asked <- struct{}{}
 		}
 	}()
 	r, err := NewRedis("redis://"+listener.Addr().String()+"?read_timeout=20ms", testEntry, nil)
 	require.NoError(t, err)
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	clock := newClock()
 	r.breaker.now = clock.Now
 	for range 100 {
