@@ -41,13 +41,13 @@ func readPrompt(request *openai.Request, text func(string)) *prompt {
 		p.json(field("response_format").Get("json_schema"))
 	case openai.Responses:
 		p.flat += aroundAnswer
-		p.system(field("instructions"))
+		p.message(field("instructions"))
 		p.messages(field("input"))
 		p.json(field("tools"))
 		p.json(field("text").Get("format.schema"))
 	case openai.Messages:
 		p.flat += aroundAnswer
-		p.system(field("system"))
+		p.message(field("system"))
 		p.messages(field("messages"))
 		p.json(field("tools"))
 	case openai.Completions:
@@ -66,17 +66,17 @@ func readPrompt(request *openai.Request, text func(string)) *prompt {
 // messages reads a list of messages, or the text of one.
 func (p *prompt) messages(v gjson.Result) {
 	if !v.IsArray() {
-		p.system(v)
+		p.message(v)
 		return
 	}
-	v.ForEach(func(_, message gjson.Result) bool {
-		p.system(message)
+	v.ForEach(func(_, one gjson.Result) bool {
+		p.message(one)
 		return true
 	})
 }
 
-// system reads one message, or its content.
-func (p *prompt) system(v gjson.Result) {
+// message reads one message, or its content.
+func (p *prompt) message(v gjson.Result) {
 	if v.Exists() && v.Type != gjson.Null {
 		p.flat += aroundMessage
 		p.value(v, 0)

@@ -101,11 +101,17 @@ func cut(s string) int {
 	return piece
 }
 
-// exact tokenizes a piece.
-func (v *vocabulary) exact(s string) int {
+// exact tokenizes a piece. The library splits it with a regular expression that backtracks, and it is text of
+// anybody's: where that fails, whatever it does, the piece is estimated.
+func (v *vocabulary) exact(s string) (n int) {
+	defer func() {
+		if recover() != nil {
+			n = v.costs.estimate(s)
+		}
+	}()
 	n, err := v.codec().Count(s)
 	if err != nil {
-		return v.costs.estimate(s) // as it stands the library has no reason to
+		return v.costs.estimate(s)
 	}
 	return n
 }
