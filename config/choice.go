@@ -14,10 +14,11 @@ type Target struct {
 	Weight uint32 // its share of the requests that begin there; 0: it gets what others fail at
 }
 
-// Choice is where the requests for some models go: to one of the targets, and where that fails to the next,
-// the first after the last.
+// Choice is where the requests for some models, or of some clients, go: to one of the targets, and where that
+// fails to the next, the first after the last.
 type Choice struct {
 	Models  Patterns // none: all models, and requests that name none
+	Clients Names
 	Targets []Target // at least one
 }
 
@@ -29,14 +30,21 @@ func (c *Choice) Renames() bool {
 	return slices.ContainsFunc(c.Targets, func(t Target) bool { return len(t.Rename) > 0 })
 }
 
-// ChoiceOf gives the number of the choice for a model; empty: none is named.
-func (r *Route) ChoiceOf(model string) int {
+// ChoiceOf gives the number of the choice for a client (nil: nobody with a name) and a model; empty: none is
+// named.
+func (r *Route) ChoiceOf(client *Client, model string) int {
 	for i := range r.Choices {
-		if len(r.Choices[i].Models) == 0 || model != "" && r.Choices[i].Models.Match(model) {
+		c := &r.Choices[i]
+		if c.Clients.Hold(client) && (len(c.Models) == 0 || model != "" && c.Models.Match(model)) {
 			return i
 		}
 	}
 	return len(r.Choices) - 1
+}
+
+// byModel tells whether a request's model says where it goes.
+func (r *Route) byModel() bool {
+	return slices.ContainsFunc(r.Choices, func(c Choice) bool { return len(c.Models) > 0 })
 }
 
 // Upstreams are all that the route's requests may go to, each once.
@@ -50,6 +58,13 @@ func (r *Route) Upstreams() []*Upstream {
 		}
 	}
 	return all
+}
+
+// onePlace tells whether all requests go to one address, whichever upstream they go by.
+func (r *Route) onePlace() bool {
+	first := r.Choices[0].Targets[0]
+	return !slices.ContainsFunc(r.Choices, func(c Choice) bool { return c.Several() }) &&
+		!slices.ContainsFunc(r.Upstreams(), func(u *Upstream) bool { return u.URL() != first.URL() || u.Proxy != first.Proxy })
 }
 
 // HasKeys tells whether one of the route's upstreams has keys of its own.
@@ -68,12 +83,19 @@ func (r *Route) renames() bool {
 	return slices.ContainsFunc(r.Choices, func(c Choice) bool { return c.Renames() })
 }
 
-// choices resolves where a route's requests go: by their models, and all others.
+// choices resolves where a route's requests go: by their models and clients, and all others.
 func (r *resolver) choices(field string, m *tollgatev1.Route) []Choice {
 	var choices []Choice
 	for i, rule := range m.GetModels() {
-		at := fmt.Sprintf("%s.models[%d].upstreams", field, i)
-		choices = append(choices, Choice{Models: rule.GetMatch(), Targets: r.targets(at, rule.GetUpstreams())})
+		at := fmt.Sprintf("%s.models[%d]", field, i)
+		if len(rule.GetMatch())+len(rule.GetClients()) == 0 {
+			r.problem(at, "holds for all requests: name models by match, or clients; upstreams for all stand at the route")
+		}
+		choices = append(choices, Choice{
+			Models:  rule.GetMatch(),
+			Clients: r.names(at+".clients", rule.GetClients()),
+			Targets: r.targets(at+".upstreams", rule.GetUpstreams()),
+		})
 	}
 	all := Choice{Targets: r.targets(field+".upstreams", m.GetUpstreams())}
 	switch named := m.GetUpstream(); {

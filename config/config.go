@@ -109,8 +109,8 @@ type Route struct {
 	// Prefix is the path's beginning: "/" or one or more segments without a final slash.
 	Prefix string
 
-	// Choices are where requests go, by their models: the last is for all that no other is for. There is at
-	// least one.
+	// Choices are where requests go, by their models and clients: the last is for all that no other is for.
+	// There is at least one.
 	Choices []Choice
 
 	Auth   Auth

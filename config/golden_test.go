@@ -161,7 +161,7 @@ func dump(c *Config) string {
 	for _, r := range c.Routes {
 		line("route %s -> %s: auth=%s needs=%s%s", r.Prefix, targets(r.Choices[len(r.Choices)-1]), r.Auth, needs(r.Needs()), optional(" ip=", !r.IP.Any(), r.IP))
 		for _, choice := range r.Choices[:len(r.Choices)-1] {
-			line("  %v -> %s", choice.Models, targets(choice))
+			line("  %v%s -> %s", choice.Models, optional(" of ", len(choice.Clients) > 0, choice.Clients), targets(choice))
 		}
 		for _, l := range r.Limits {
 			line("  limit %s first=%t", describe(l), r.FirstLimit)

@@ -47,7 +47,7 @@ func (r *Route) Needs() Needs {
 
 func (r *Route) request() Bodies {
 	switch {
-	case r.Guests.Models || len(r.Choices) > 1 || r.renames() || slices.ContainsFunc(r.Limits, Limit.ByModel):
+	case r.Guests.Models || r.byModel() || r.renames() || slices.ContainsFunc(r.Limits, Limit.ByModel):
 		return AnyBody // whatever has a model: images and speech too
 	case r.ExactUsage || r.Cache != nil || r.Guests.Tokens || slices.ContainsFunc(r.Limits, func(l Limit) bool { return l.Tokens }):
 		return AskedFor

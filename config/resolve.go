@@ -254,16 +254,15 @@ func (r *Route) identity() string {
 }
 
 func (r *resolver) auth(field string, written Auth, route *Route) Auth {
-	several := len(route.Upstreams()) > 1
 	switch {
-	case written == AuthPassthrough && several:
+	case written == AuthPassthrough && !route.onePlace():
 		r.problem(field, "passthrough would show a client's own key to each of the upstreams: write required or open")
 		return written
 	case written != "":
 		return written
 	case len(r.message.GetClients()) > 0:
 		return AuthRequired
-	case route.HasKeys() || several:
+	case route.HasKeys() || len(route.Upstreams()) > 1:
 		return AuthOpen
 	}
 	return AuthPassthrough

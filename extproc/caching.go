@@ -129,6 +129,11 @@ func permits(c *config.Cache, asked *openai.Request, control cache.Control) bool
 // space is what an answer depends on beside the request's body: who asks, whom, and how.
 func (v *visit) space() []string {
 	space := []string{v.route.ID, v.request.Path}
+	if len(v.route.Choices) > 1 { // who asks says whom
+		for _, t := range v.route.Choices[v.choiceNumber()].Targets {
+			space = append(space, "upstream", t.URL())
+		}
+	}
 	if v.route.Cache.PerClient {
 		if v.decision.Client != nil {
 			space = append(space, "client", v.decision.Client.Name)

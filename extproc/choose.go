@@ -113,7 +113,7 @@ func (v *visit) choose() {
 		return
 	}
 	now := time.Now()
-	number := v.route.ChoiceOf(auth.ModelOf(v.request, v.asked))
+	number := v.choiceNumber()
 	c := v.route.choices[number]
 	t := c.begin(now)
 	v.upstream = c.Targets[t].Upstream
@@ -142,6 +142,11 @@ func (v *visit) choose() {
 		v.say(config.KeyKey, v.decision.Key)
 		v.say(config.IntoKey, v.decision.Place)
 	}
+}
+
+// choiceNumber is that of the choice which the request's client and model lead to.
+func (v *visit) choiceNumber() int {
+	return v.route.ChoiceOf(v.decision.Client, auth.ModelOf(v.request, v.asked))
 }
 
 // rename has the body ask for the model by the name that it has at the upstream.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -104,15 +105,15 @@ func (b box) cache(c *config.Config, r *config.Route) {
 	}
 }
 
-// choices shows where requests go: all of them, and those for some models.
+// choices shows where requests go: all of them, those for some models, those of some clients.
 func (b box) choices(r *config.Route) {
 	for i := range r.Choices {
 		choice := r.Choices[(i+len(r.Choices)-1)%len(r.Choices)] // the last is for most
 		label := "base url"
 		for _, t := range choice.Targets {
 			text := t.URL()
-			if len(choice.Models) > 0 {
-				text = strings.Join(choice.Models, " ") + ": " + text
+			if names := append(slices.Clone([]string(choice.Models)), choice.Clients...); len(names) > 0 {
+				text = strings.Join(names, " ") + ": " + text
 			}
 			switch {
 			case choice.Several() && t.Weight == 0:

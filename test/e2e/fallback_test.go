@@ -373,6 +373,27 @@ func TestModelRules(t *testing.T) {
 	}
 }
 
+// TestClientRules: a client's requests go to the upstream that is for it, with that one's key and never with
+// another's, and are answered from no cache of the others; who has a key of its own goes where all others go.
+func TestClientRules(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	const bobKey = "fk-bob-0123456789"
+	yaml := p.yaml("", "", `upstream: a, cache: {scope: route}, models: [{clients: [bob], upstreams: [{name: b}]}]`)
+	yaml = strings.Replace(yaml, "clients: [", "clients: [{name: bob, keys: ["+bobKey+"]}, ", 1)
+	url := start(t, yaml)
+	for range 2 { // the second time from the cache
+		for _, key := range []string{clientKey, bobKey} {
+			if got := (side{url, key}).do(t, below("/api", asks("gpt-4o", ""))); got.Status != http.StatusOK {
+				t.Errorf("got %d: %s", got.Status, got.Body)
+			}
+		}
+	}
+	if a, b := p.asked(t); a != 1 || b != 1 {
+		t.Errorf("a was asked %d times, b %d times, want one each", a, b)
+	}
+}
+
 // TestRenamed: each upstream is asked for the model by its own name for it, at each attempt, and all else
 // arrives as it was sent.
 func TestRenamed(t *testing.T) {

@@ -1543,8 +1543,8 @@ type Route struct {
 	// Several upstreams, in the place of upstream. A request goes to the first; where that fails (see Retry), or
 	// is passed over (see Upstream.health_check), or all of its keys rest, to the next.
 	Upstreams []*Target `protobuf:"bytes,21,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
-	// Other upstreams for requests that ask for some models: of those that match, the first counts. The bodies of
-	// all requests are read then, up to 64 MiB.
+	// Other upstreams for requests that ask for some models, or for those of some clients: of the rules that match,
+	// the first counts. Where one is for some models, the bodies of all requests are read, up to 64 MiB.
 	Models        []*ModelRule `protobuf:"bytes,22,rep,name=models,proto3" json:"models,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1741,13 +1741,16 @@ func (x *Target) GetWeight() uint32 {
 	return 0
 }
 
-// Where requests for some models go.
+// Where some requests go: those for some models, those of some clients, or those of some clients for some
+// models.
 type ModelRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The models; * stands for any text: llama*.
+	// The models; * stands for any text: llama*. Default: all, also requests that name none.
 	Match []string `protobuf:"bytes,1,rep,name=match,proto3" json:"match,omitempty"`
 	// The upstreams, as in Route.upstreams.
-	Upstreams     []*Target `protobuf:"bytes,2,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
+	Upstreams []*Target `protobuf:"bytes,2,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
+	// The clients, by their names. Default: all, also those of nobody with a name.
+	Clients       []string `protobuf:"bytes,70,rep,name=clients,proto3" json:"clients,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1792,6 +1795,13 @@ func (x *ModelRule) GetMatch() []string {
 func (x *ModelRule) GetUpstreams() []*Target {
 	if x != nil {
 		return x.Upstreams
+	}
+	return nil
+}
+
+func (x *ModelRule) GetClients() []string {
+	if x != nil {
+		return x.Clients
 	}
 	return nil
 }
@@ -2088,10 +2098,11 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x04_log\"G\n" +
 	"\x06Target\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12 \n" +
-	"\x06weight\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x06weight\"n\n" +
-	"\tModelRule\x12$\n" +
-	"\x05match\x18\x01 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\x05match\x12;\n" +
-	"\tupstreams\x18\x02 \x03(\v2\x13.tollgate.v1.TargetB\b\xbaH\x05\x92\x01\x02\b\x01R\tupstreams\"\xe1\x01\n" +
+	"\x06weight\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x06weight\"\x94\x01\n" +
+	"\tModelRule\x12\"\n" +
+	"\x05match\x18\x01 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\x05match\x12;\n" +
+	"\tupstreams\x18\x02 \x03(\v2\x13.tollgate.v1.TargetB\b\xbaH\x05\x92\x01\x02\b\x01R\tupstreams\x12&\n" +
+	"\aclients\x18F \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\aclients\"\xe1\x01\n" +
 	"\x06Client\x12=\n" +
 	"\x04name\x18\x01 \x01(\tB)\xbaH&r$2\"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$R\x04name\x12\"\n" +
 	"\x04keys\x18\x02 \x03(\tB\x0e\xbaH\v\x92\x01\b\b\x01\"\x04r\x02\x10\x01R\x04keys\x12$\n" +
