@@ -60,11 +60,20 @@ func (r *Route) Upstreams() []*Upstream {
 	return all
 }
 
-// onePlace tells whether all requests go to one address, whichever upstream they go by.
+// onePlace tells whether all requests of those who have no name here go to one address, as a key of their own
+// must.
 func (r *Route) onePlace() bool {
-	first := r.Choices[0].Targets[0]
-	return !slices.ContainsFunc(r.Choices, func(c Choice) bool { return c.Several() }) &&
-		!slices.ContainsFunc(r.Upstreams(), func(u *Upstream) bool { return u.URL() != first.URL() || u.Proxy != first.Proxy })
+	var first *Upstream
+	return !slices.ContainsFunc(r.Choices, func(c Choice) bool {
+		if len(c.Clients) > 0 {
+			return false
+		}
+		u := c.Targets[0].Upstream
+		if first == nil {
+			first = u
+		}
+		return c.Several() || u.URL() != first.URL() || u.Proxy != first.Proxy
+	})
 }
 
 // HasKeys tells whether one of the route's upstreams has keys of its own.

@@ -24,6 +24,8 @@ type binding struct {
 	name, value string
 	set         bool // whether there was an = at all
 	line        int  // from 1
+
+	field string // of an openai-forward-config.yaml; empty: it stands in a .env
 }
 
 // readDotenv gives the variables that a .env file sets, beside an environment that wins over it:

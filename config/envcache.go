@@ -1,7 +1,9 @@
 package config
 
 import (
+	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	tollgatev1 "tollgate/proto/tollgate/v1"
@@ -18,11 +20,27 @@ func (v *variables) cache(m *tollgatev1.Config) {
 	if v.isTrue("CACHE_EMBEDDING") || v.isTrue("CACHE_OPENAI") {
 		apis = append(apis, "embeddings")
 	}
+	if v.get("CACHE_ROUTES") != "" {
+		apis = v.cachedRoutes(apis)
+	}
 	if len(apis) == 0 {
 		return
 	}
 	m.Cache = &tollgatev1.Cache{Scope: "route", Apis: apis, OptIn: !v.isTrue("DEFAULT_REQUEST_CACHING_VALUE")}
 	m.CacheStore = v.cacheStore()
+}
+
+// cachedRoutes is CACHE_ROUTES (0.7): of the APIs that are cached only those whose paths it names.
+func (v *variables) cachedRoutes(apis []string) []string {
+	const name = "CACHE_ROUTES"
+	var routes []string
+	if err := json.Unmarshal([]byte(v.get(name)), &routes); err != nil {
+		v.problem(name, `must be a JSON list of paths, such as ["/v1/chat/completions", "/v1/embeddings"]`)
+	}
+	ends := map[string]string{"chat": "/chat/completions", "embeddings": "/embeddings"}
+	return slices.DeleteFunc(apis, func(api string) bool {
+		return !slices.ContainsFunc(routes, func(route string) bool { return strings.HasSuffix(route, ends[api]) })
+	})
 }
 
 // cacheStore is CACHE_BACKEND. The embedded stores that OpenAI-Forward knows all mean a directory,

@@ -1,12 +1,16 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
 
 	tollgatev1 "tollgate/proto/tollgate/v1"
 )
+
+// noLimit is how a rate says that there is none.
+const noLimit = "inf"
 
 // limits are REQ_RATE_LIMIT, a JSON object of paths and rates of which the first that matches counts,
 // and GLOBAL_RATE_LIMIT for all other paths. Each client has a count of its own for each path.
@@ -15,15 +19,16 @@ func (v *variables) limits(m *tollgatev1.Config) {
 	if strategy == "" {
 		strategy = "fixed-window"
 	}
-	add := func(name, path, requests string) {
+	add := func(name, path, requests string, clients []string) {
 		v.names[fmt.Sprintf("limits[%d]", len(m.GetLimits()))] = name
-		m.Limits = append(m.Limits, &tollgatev1.Limit{Requests: requests, Path: path, Per: "path", Strategy: strategy})
+		m.Limits = append(m.Limits, &tollgatev1.Limit{Requests: requests, Path: path, Clients: clients, Per: "path", Strategy: strategy})
 	}
-	for _, p := range v.pairs("REQ_RATE_LIMIT") {
-		add("REQ_RATE_LIMIT", p.path, p.rate)
+	global := cmp.Or(v.get("GLOBAL_RATE_LIMIT"), noLimit)
+	for _, p := range v.pathRates("REQ_RATE_LIMIT") {
+		v.levels.each(p.rates, global, func(rate string, clients []string) { add("REQ_RATE_LIMIT", p.path, rate, clients) })
 	}
-	if global := v.get("GLOBAL_RATE_LIMIT"); global != "" && !strings.EqualFold(global, "inf") {
-		add("GLOBAL_RATE_LIMIT", "", global)
+	if !strings.EqualFold(global, noLimit) {
+		add("GLOBAL_RATE_LIMIT", "", global, nil)
 	}
 	if len(m.GetLimits()) > 0 {
 		m.LimitStore = v.limitStore()
@@ -33,9 +38,11 @@ func (v *variables) limits(m *tollgatev1.Config) {
 // pace is TOKEN_RATE_LIMIT, a JSON object of paths and rates of which the first that matches counts: how
 // many events of a streamed answer go out per time.
 func (v *variables) pace(m *tollgatev1.Config) {
-	for _, p := range v.pairs("TOKEN_RATE_LIMIT") {
-		v.names[fmt.Sprintf("pace[%d]", len(m.GetPace()))] = "TOKEN_RATE_LIMIT"
-		m.Pace = append(m.Pace, &tollgatev1.Pace{Events: p.rate, Path: p.path})
+	for _, p := range v.pathRates("TOKEN_RATE_LIMIT") {
+		v.levels.each(p.rates, noLimit, func(rate string, clients []string) {
+			v.names[fmt.Sprintf("pace[%d]", len(m.GetPace()))] = "TOKEN_RATE_LIMIT"
+			m.Pace = append(m.Pace, &tollgatev1.Pace{Events: rate, Path: p.path, Clients: clients})
+		})
 	}
 }
 
@@ -56,37 +63,26 @@ func (v *variables) limitStore() *tollgatev1.LimitStore {
 	return nil
 }
 
-// pathRate is a member of REQ_RATE_LIMIT or TOKEN_RATE_LIMIT.
-type pathRate struct{ path, rate string }
+// pathRates is a member of REQ_RATE_LIMIT or TOKEN_RATE_LIMIT.
+type pathRates struct {
+	path  string
+	rates []levelRate
+}
 
-// pairs reads a JSON object of texts in its own order.
-func (v *variables) pairs(name string) []pathRate {
-	text := v.get(name)
-	if text == "" {
-		return nil
-	}
-	wrong := func() []pathRate {
-		v.problem(name, `must be a JSON object of paths and rates, such as {"/v1/chat/completions": "60/minute"}`)
-		return nil
-	}
-	decoder := json.NewDecoder(strings.NewReader(text))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return wrong()
-	}
-	var pairs []pathRate
-	for decoder.More() {
-		path, err := decoder.Token()
-		if err != nil {
-			return wrong()
-		}
+// pathRates reads a JSON object of paths, each with a rate for all, or with a list of rates by level (0.8).
+func (v *variables) pathRates(name string) []pathRates {
+	const example = `{"/v1/chat/completions": "60/minute"}`
+	var all []pathRates
+	for _, m := range v.members(name, example) {
+		p := pathRates{path: m.name}
 		var rate string
-		if decoder.Decode(&rate) != nil {
-			return wrong()
+		if json.Unmarshal(m.value, &rate) == nil {
+			p.rates = []levelRate{{Limit: rate, everyone: true}}
+		} else if json.Unmarshal(m.value, &p.rates) != nil {
+			v.problem(name, `must be a JSON object of paths and rates, such as %s, or of rates by level: {"/v1/chat/completions": [{"level": 0, "limit": "60/minute"}]}`, example)
+			return nil
 		}
-		pairs = append(pairs, pathRate{path.(string), rate}) //nolint:forcetypeassert // a key is a string
+		all = append(all, p)
 	}
-	if _, err := decoder.Token(); err != nil || decoder.More() {
-		return wrong()
-	}
-	return pairs
+	return all
 }

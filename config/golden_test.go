@@ -20,10 +20,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
+const forwardYAMLName = "openai-forward-config.yaml"
+
 // sentinel is the beginning of every key in testdata: no error and no dump may hold it.
 const sentinel = "sk-sentinel"
 
-// TestGolden reads the tollgate.yaml or .env of each testdata/*.txtar, and compares what comes of
+// TestGolden reads the tollgate.yaml, .env or openai-forward-config.yaml of each testdata/*.txtar, and compares what comes of
 // it, a dump or an error, with the file "result". Other files of the archive stand in ${DIR}; its
 // file "environment" holds NAME=value lines.
 func TestGolden(t *testing.T) {
@@ -74,10 +76,10 @@ func result(t *testing.T, archive *txtar.Archive) string {
 	dir := t.TempDir()
 	variables := map[string]string{"DIR": dir}
 	var c *Config
-	err := errors.New("the archive holds neither tollgate.yaml nor .env")
+	err := errors.New("the archive holds no configuration")
 	for _, file := range archive.Files {
 		switch file.Name {
-		case "tollgate.yaml", ".env", "result":
+		case "tollgate.yaml", ".env", forwardYAMLName, "result":
 		case "environment":
 			readEnvironment(t, file.Data, variables)
 		default:
@@ -90,7 +92,7 @@ func result(t *testing.T, archive *txtar.Archive) string {
 		switch file.Name {
 		case "tollgate.yaml":
 			c, err = Parse(file.Name, file.Data, environmentOf(variables))
-		case ".env":
+		case ".env", forwardYAMLName:
 			c, err = ParseEnv(file.Name, string(file.Data), environmentOf(variables))
 		}
 	}

@@ -14,11 +14,12 @@ import (
 	tollgatev1 "tollgate/proto/tollgate/v1"
 )
 
-// Import turns OpenAI-Forward's variables into a tollgate.yaml that means the same. Where withKeys,
+// Import turns OpenAI-Forward's variables, or its openai-forward-config.yaml, into a tollgate.yaml that means
+// the same. Where withKeys,
 // it holds the keys; else each is a reference to an environment variable, which the comment at the
 // top lists. The warnings say what does not carry over.
-func Import(dotenv, content string, environment Environment, withKeys bool) (written []byte, warnings []string, err error) {
-	config, message, err := parseEnv(dotenv, content, environment)
+func Import(file, content string, environment Environment, withKeys bool) (written []byte, warnings []string, err error) {
+	config, message, err := parseEnv(file, content, environment)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -54,9 +55,13 @@ func refer(message *tollgatev1.Config) (names []string) {
 			names = append(names, name)
 		}
 	}
+	numbers := map[string]int{} // an upstream's key has one, however many upstreams have it
 	for _, u := range message.GetUpstreams() {
-		for i := range u.GetKeys() {
-			refer(u.GetKeys(), i, fmt.Sprintf("OPENAI_API_KEY_%d", i+1))
+		for i, key := range u.GetKeys() {
+			if numbers[key] == 0 {
+				numbers[key] = len(numbers) + 1
+			}
+			refer(u.GetKeys(), i, fmt.Sprintf("OPENAI_API_KEY_%d", numbers[key]))
 		}
 	}
 	for i, c := range message.GetClients() {

@@ -6,26 +6,28 @@ import (
 	"testing"
 )
 
-// roundTrip imports a .env in both ways and sees that the tollgate.yaml means the same.
-func roundTrip(t *testing.T, content string, environment map[string]string) {
+// roundTrip imports a file in both ways and sees that the tollgate.yaml means the same.
+func roundTrip(t *testing.T, file, content string, environment map[string]string) {
 	t.Helper()
-	want, err := ParseEnv(".env", content, environmentOf(environment))
+	want, message, err := parseEnv(file, content, environmentOf(environment))
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := map[string]string{}
-	for _, u := range want.Upstreams {
-		for i, key := range u.Keys {
-			keys[fmt.Sprintf("OPENAI_API_KEY_%d", i+1)] = key.Reveal()
+	keys := map[string]string{"REQ_RATE_LIMIT_BACKEND": message.GetLimitStore().GetRedis()}
+	numbers := map[string]bool{}
+	for _, u := range message.GetUpstreams() {
+		for _, key := range u.GetKeys() {
+			if !numbers[key] {
+				numbers[key] = true
+				keys[fmt.Sprintf("OPENAI_API_KEY_%d", len(numbers))] = key
+			}
 		}
 	}
-	v := newVariables(".env", content, environmentOf(environment))
-	for i, key := range v.keys("FORWARD_KEY") {
-		keys[fmt.Sprintf("FORWARD_KEY_%d", i+1)] = key
+	for i, c := range message.GetClients() {
+		keys[fmt.Sprintf("FORWARD_KEY_%d", i+1)] = c.GetKeys()[0]
 	}
-	keys["REQ_RATE_LIMIT_BACKEND"] = v.get("REQ_RATE_LIMIT_BACKEND")
 	for _, withKeys := range []bool{true, false} {
-		written, _, err := Import(".env", content, environmentOf(environment), withKeys)
+		written, _, err := Import(file, content, environmentOf(environment), withKeys)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,11 +59,12 @@ func TestImport(t *testing.T) {
 		"bare log":     "LOG_CHAT=true",
 		"limits":       "REQ_RATE_LIMIT={\"/v1/chat\":\"60/minute;600/hour\"}\nGLOBAL_RATE_LIMIT=10 per 2 hours",
 		"many":         "OPENAI_BASE_URL='https://a.example/x, http://b:81'\nOPENAI_ROUTE_PREFIX='/a, b/c/'\nEXTRA_BASE_URL=http://c\nEXTRA_ROUTE_PREFIX=/c${D}-$E\nOPENAI_API_KEY=sk-1\nTIMEOUT=2.5\nIP_WHITELIST=192.0.2.0/24\nIP_BLACKLIST=192.0.2.9,2001:db8::1\nPROXY=http://127.0.0.1:3128",
+		"levels":       `OPENAI_API_KEY_CONFIG={"sk-a": [0, 1], "sk-b": [1, 2], "sk-c": [2]}` + "\n" + `FORWARD_KEY_CONFIG={"0": ["fk-0"], "1": ["fk-1", "fk-11"], "2": ["fk-2"]}` + "\n" + `LEVEL_MODELS={"1": ["gpt-4"], "2": ["*"]}` + "\n" + `REQ_RATE_LIMIT={"/v1": [{"level": 2, "limit": "1/day"}]}` + "\n" + `CUSTOM_MODEL_CONFIG={"backend": "ollama", "model_map": {"gpt-4": "qwen2:7b"}, "api_base": "http://localhost:11434"}`,
 		"braces":       "OPENAI_ROUTE_PREFIX=/a$${B:-c}{d}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			roundTrip(t, content, map[string]string{"B": "${C}", "D": "$${"})
+			roundTrip(t, ".env", content, map[string]string{"B": "${C}", "D": "$${"})
 		})
 	}
 }

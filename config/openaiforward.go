@@ -21,8 +21,8 @@ import (
 // where there is one, over which the environment wins. With nothing set it is what `aifd run` is:
 // https://api.openai.com at /, on port 8000.
 //
-// The variables are those of all its versions, but for the keys that 0.7 and later write as JSON with
-// levels and models: these are refused.
+// The variables are those of all its versions. Where the file ends in .yaml or .yml it is the
+// openai-forward-config.yaml of 0.8, beside which the environment does not count, as there.
 func LoadEnv(dotenv string, environment Environment) (*Config, error) {
 	content, err := os.ReadFile(dotenv)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -58,18 +58,25 @@ func parseEnv(file, content string, environment Environment) (*Config, *tollgate
 // message says in the schema's terms what the variables mean.
 func (v *variables) message() *tollgatev1.Config {
 	m := &tollgatev1.Config{Listener: v.listener(), Ip: v.ipRules()}
-	for i, key := range v.keys("FORWARD_KEY") {
-		v.names[fmt.Sprintf("clients[%d]", i)] = "FORWARD_KEY"
-		// Not by its place: limits and caches know a client by its name, and an edit moves others there.
-		m.Clients = append(m.Clients, &tollgatev1.Client{Name: "forward-key-" + NewSecret(key).Fingerprint(), Keys: []string{key}})
+	if v.levels = v.readLevels(m); v.levels == nil {
+		v.clients(m)
 	}
 	m.ChatLog = v.chatLog()
 	v.limits(m)
 	v.pace(m)
 	v.cache(m)
 	v.routes(m)
+	v.customModels(m)
 	v.notInForce()
 	return m
+}
+
+// clients are the FORWARD_KEYs.
+func (v *variables) clients(m *tollgatev1.Config) {
+	for i, key := range v.keys("FORWARD_KEY") {
+		v.names[fmt.Sprintf("clients[%d]", i)] = "FORWARD_KEY"
+		m.Clients = append(m.Clients, &tollgatev1.Client{Name: forwardKeyName(key), Keys: []string{key}})
+	}
 }
 
 // listener leaves trusted_hops at 0: OpenAI-Forward believes whatever x-forwarded-for a client
@@ -113,10 +120,6 @@ func (v *variables) ipRules() *tollgatev1.IPRules {
 
 // keys is a list of keys, each once: given twice is as good as once.
 func (v *variables) keys(name string) []string {
-	if strings.HasPrefix(v.get(name), "{") {
-		v.problem(name, "is JSON, as OpenAI-Forward 0.7 writes it, and not understood in this version: write keys between commas, or a tollgate.yaml")
-		return nil
-	}
 	var keys []string
 	for _, key := range v.words(name) {
 		if !slices.Contains(keys, key) {
@@ -133,8 +136,11 @@ func (v *variables) routes(m *tollgatev1.Config) {
 	if v.get(prefixes) == "" && v.get("ROUTE_PREFIX") != "" {
 		prefixes = "ROUTE_PREFIX" // its name before version 0.4
 	}
-	keys := v.keys("OPENAI_API_KEY")
+	var keys []string
 	auth := AuthPassthrough // a forward key is swapped, any other key travels on
+	if v.levels == nil {
+		keys = v.keys("OPENAI_API_KEY")
+	}
 	if len(keys) > 0 && len(m.GetClients()) == 0 {
 		auth = AuthOpen
 	}
@@ -147,20 +153,30 @@ func (v *variables) routes(m *tollgatev1.Config) {
 	}
 	v.pair("OPENAI_BASE_URL", prefixes, []string{"https://api.openai.com"}, []string{"/"}, func(url, prefix string) {
 		v.add(m, "OPENAI_BASE_URL", prefixes, prefix, auth, upstream(url, keys...))
+		if v.levels != nil {
+			v.levels.direct(m)
+		}
 	})
 	v.pair("EXTRA_BASE_URL", "EXTRA_ROUTE_PREFIX", nil, nil, func(url, prefix string) {
 		v.add(m, "EXTRA_BASE_URL", "EXTRA_ROUTE_PREFIX", prefix, AuthPassthrough, upstream(url))
-		extra := m.GetRoutes()[len(m.GetRoutes())-1]
-		if m.GetChatLog() != nil {
-			extra.Log = proto.Bool(false) // its services are no chats
-		}
-		if m.GetCache() != nil {
-			extra.Cache = &tollgatev1.Cache{Off: true}
-		}
+		v.isGeneral(m)
 	})
 	v.rootAlone(m)
-	if len(m.GetClients()) > 0 && len(keys) == 0 {
+	if len(m.GetClients()) > 0 && len(keys) == 0 && v.levels == nil {
 		v.warn("FORWARD_KEY is set without OPENAI_API_KEY: whoever sends a forward key reaches the upstream without any key")
+	}
+}
+
+// isGeneral makes the last route one whose services are no chats.
+func (v *variables) isGeneral(m *tollgatev1.Config) {
+	last := len(m.GetRoutes()) - 1
+	route := m.GetRoutes()[last]
+	v.general[last] = true
+	if m.GetChatLog() != nil {
+		route.Log = proto.Bool(false)
+	}
+	if m.GetCache() != nil {
+		route.Cache = &tollgatev1.Cache{Off: true}
 	}
 }
 

@@ -31,7 +31,19 @@ func FuzzParseEnv(f *testing.F) {
 		c, err := ParseEnv(".env", string(content), environmentOf(nil))
 		checkResult(t, c, err)
 		if err == nil {
-			roundTrip(t, string(content), nil)
+			roundTrip(t, ".env", string(content), nil)
+		}
+	})
+}
+
+// FuzzParseForwardYAML: the same of openai-forward-config.yaml.
+func FuzzParseForwardYAML(f *testing.F) {
+	seeds(f, forwardYAMLName)
+	f.Fuzz(func(t *testing.T, content []byte) {
+		c, err := ParseEnv(forwardYAMLName, string(content), environmentOf(nil))
+		checkResult(t, c, err)
+		if err == nil {
+			roundTrip(t, forwardYAMLName, string(content), nil)
 		}
 	})
 }

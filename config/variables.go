@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,16 +16,25 @@ type variables struct {
 	names       map[string]string // the variable that a field of the message comes from
 	problems    Problems
 	warnings    []string
+
+	levels  *levels      // of OpenAI-Forward 0.7 and later; nil: there are none
+	general map[int]bool // the numbers of routes whose services are no chats
 }
 
 func newVariables(file, content string, environment Environment) *variables {
-	v := &variables{file: file, environment: environment, names: map[string]string{}}
+	v := &variables{file: file, environment: environment, names: map[string]string{}, general: map[int]bool{}}
 	if !utf8.ValidString(content) {
 		text, _, _ := strings.Cut(strings.ToValidUTF8(content, "\x00"), "\x00")
 		v.problems = append(v.problems, Problem{
 			File: file, Line: 1 + strings.Count(text, "\n"), Column: 1,
 			Message: "is not UTF-8 text: save the file as UTF-8",
 		})
+	}
+	if isForwardYAML(file) {
+		v.environment = func(string) (string, bool) { return "", false }
+		fromFile, problems := readForwardYAML(file, content)
+		v.fromFile, v.problems = fromFile, append(v.problems, problems...)
+		return v
 	}
 	fromFile, broken := readDotenv(content, environment)
 	v.fromFile = fromFile
@@ -51,7 +61,8 @@ func (v *variables) broken(b binding) {
 func understood(name string) bool {
 	switch name {
 	case "OPENAI_BASE_URL", "OPENAI_ROUTE_PREFIX", "OPENAI_API_KEY", "FORWARD_KEY", "ROUTE_PREFIX",
-		"EXTRA_BASE_URL", "EXTRA_ROUTE_PREFIX", "FORWARD_CONFIG", "IP_WHITELIST", "IP_BLACKLIST",
+		"EXTRA_BASE_URL", "EXTRA_ROUTE_PREFIX", "FORWARD_CONFIG",
+		"OPENAI_API_KEY_CONFIG", "FORWARD_KEY_CONFIG", "LEVEL_MODELS", "CUSTOM_MODEL_CONFIG", "IP_WHITELIST", "IP_BLACKLIST",
 		"PROXY", "TIMEOUT", "ssl_certfile", "ssl_keyfile":
 		return true
 	}
@@ -95,6 +106,7 @@ func (v *variables) problem(name, format string, args ...any) {
 	p := Problem{File: "environment", Field: name, Message: fmt.Sprintf(format, args...)}
 	if _, ok := v.environment(name); !ok && v.fromFile[name].set {
 		p.File, p.Line, p.Column = v.file, v.fromFile[name].line, 1
+		p.Field = cmp.Or(v.fromFile[name].field, name)
 	}
 	v.problems = append(v.problems, p)
 }

@@ -15,13 +15,13 @@ func importCommand() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "import [FILE]",
-		Short: "Turn OpenAI-Forward's .env into a tollgate.yaml that means the same",
-		Long: `Import reads OpenAI-Forward's variables, from the environment and FILE (default .env), and prints
-a tollgate.yaml. Keys are printed as references to environment variables; a file written by
+		Short: "Turn OpenAI-Forward's .env or YAML into a tollgate.yaml that means the same",
+		Long: `Import reads OpenAI-Forward's variables, from the environment and FILE (default .env), or its
+openai-forward-config.yaml, which counts before them where there is one, and prints a tollgate.yaml. Keys are printed as references to environment variables; a file written by
 --output, which only you can read, holds the keys themselves.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file := defaultEnv
+			file := forwardFile("")
 			if len(args) == 1 {
 				file = args[0]
 			}

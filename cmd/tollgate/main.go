@@ -40,7 +40,7 @@ reaches many upstreams on one port.
   tollgate run        everything at once: the quickest way to a working gateway
   tollgate serve      the Go process alone, beside an Envoy of your own
 
-It reads tollgate.yaml in the working directory, else the .env of OpenAI-Forward.`,
+It reads tollgate.yaml in the working directory, else OpenAI-Forward's openai-forward-config.yaml or .env.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version,

@@ -16,12 +16,13 @@ import (
 const (
 	defaultConfig = "tollgate.yaml"
 	defaultEnv    = ".env"
+	forwardYAML   = "openai-forward-config.yaml" // where OpenAI-Forward 0.8 has it, it counts before .env
 )
 
 // source is where the configuration comes from, and what the command line says over it.
 type source struct {
 	config string // path of a tollgate.yaml; empty: the one in the working directory, if there is one
-	env    string // path of a .env, for where there is no tollgate.yaml
+	env    string // path of OpenAI-Forward's file, for where there is no tollgate.yaml; empty: as there
 	port   uint16 // over the listener's; 0: as configured
 	admin  string // over admin.address; empty: as configured
 }
@@ -35,7 +36,7 @@ func (s *source) addFlags(flags *pflag.FlagSet) {
 // addFileFlags is for verbs to which addresses mean nothing.
 func (s *source) addFileFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&s.config, "config", "c", "", "the `file` to read (default tollgate.yaml, if there is one)")
-	flags.StringVar(&s.env, "env", defaultEnv, "OpenAI-Forward's `file` of variables, read where there is no tollgate.yaml")
+	flags.StringVar(&s.env, "env", "", "OpenAI-Forward's `file`, read where there is no tollgate.yaml (default openai-forward-config.yaml, if there is one, else .env)")
 }
 
 // path gives the tollgate.yaml to read; empty where the environment is the source.
@@ -63,7 +64,7 @@ func (s *source) load() (*config.Config, error) {
 	if path != "" {
 		c, err = config.Load(path, os.LookupEnv)
 	} else {
-		c, err = config.LoadEnv(s.env, os.LookupEnv)
+		c, err = config.LoadEnv(forwardFile(s.env), os.LookupEnv)
 	}
 	var problems config.Problems
 	switch {
@@ -89,14 +90,28 @@ func (s *source) load() (*config.Config, error) {
 func (s *source) files(c *config.Config) []string {
 	path, err := s.path()
 	if err != nil || path == "" {
-		path = s.env
+		path = forwardFile(s.env)
 	}
 	return append([]string{path}, c.Files...)
 }
 
+// forwardFile is the file of OpenAI-Forward that counts where none is named.
+func forwardFile(named string) string {
+	if named != "" {
+		return named
+	}
+	if info, err := os.Stat(forwardYAML); err == nil && info.Size() > 0 {
+		return forwardYAML
+	}
+	return defaultEnv
+}
+
 // args hands the source on to a child process.
 func (s *source) args() []string {
-	args := []string{"--env", s.env}
+	var args []string
+	if s.env != "" {
+		args = append(args, "--env", s.env)
+	}
 	if s.config != "" {
 		args = append(args, "--config", s.config)
 	}
