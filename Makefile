@@ -63,7 +63,7 @@ fmt: $(LINTER) ## Format the code as lint wants it
 	$(LINTER) fmt
 
 .PHONY: proto
-proto: ## Make the Go code of the configuration's schema anew
+proto: ## Make anew what the configuration's schema makes: Go code, JSON Schema, docs/config.md
 	go run ./proto/gen
 
 .PHONY: golden

@@ -114,7 +114,7 @@ func render(message *tollgatev1.Config) ([]byte, error) {
 
 func importHeader(source string, references []string) string {
 	header := "# Imported from OpenAI-Forward's variables in " + oneLine(source) + ".\n" +
-		"# Every field is explained in proto/tollgate/v1/config.proto.\n"
+		"# Every field is explained in docs/config.md.\n"
 	if len(references) > 0 {
 		header += "#\n# Before you start, set these environment variables to the keys:\n"
 	}

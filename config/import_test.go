@@ -78,7 +78,7 @@ func TestImportShowsNoKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `# Imported from OpenAI-Forward's variables in .env.
-# Every field is explained in proto/tollgate/v1/config.proto.
+# Every field is explained in docs/config.md.
 #
 # Before you start, set these environment variables to the keys:
 #   OPENAI_API_KEY_1

@@ -46,7 +46,7 @@ It reads tollgate.yaml in the working directory, else OpenAI-Forward's openai-fo
 		Version:       version,
 	}
 	cmd.SetVersionTemplate("tollgate {{.Version}}\n")
-	cmd.AddCommand(runCommand(), serveCommand(), validateCommand(), importCommand(), exportCommand(), bootstrapCommand(), logsCommand(), convertCommand(), cacheCommand(), mockCommand(), healthCommand(), versionCommand())
+	cmd.AddCommand(runCommand(), serveCommand(), validateCommand(), schemaCommand(), importCommand(), exportCommand(), bootstrapCommand(), logsCommand(), convertCommand(), cacheCommand(), mockCommand(), healthCommand(), versionCommand())
 	return cmd
 }
 

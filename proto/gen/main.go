@@ -1,4 +1,5 @@
-// Command gen turns the schema into Go: proto/tollgate/v1/config.proto -> config.pb.go beside it.
+// Command gen turns the schema, proto/tollgate/v1/config.proto, into what is made of it: Go code and a JSON
+// Schema beside it, and the reference for people, docs/config.md.
 //
 // It is protoc and protoc-gen-go in one process, from Go modules alone: the compiler is
 // protocompile, the imported buf/validate/validate.proto comes as the descriptor that
@@ -27,14 +28,14 @@ import (
 const schema = "tollgate/v1/config.proto"
 
 func main() {
-	if err := generate("proto"); err != nil {
-		fmt.Fprintln(os.Stderr, "generating Go from the schema:", err)
+	if err := generate("proto", "docs"); err != nil {
+		fmt.Fprintln(os.Stderr, "generating from the schema:", err)
 		os.Exit(1)
 	}
 }
 
-// generate compiles the schema below root and writes its Go code beside it.
-func generate(root string) error {
+// generate compiles the schema below root, writes Go code and JSON Schema beside it, and the reference into docs.
+func generate(root, docs string) error {
 	request, err := compile(root)
 	if err != nil {
 		return err
@@ -43,15 +44,20 @@ func generate(root string) error {
 	if err != nil {
 		return fmt.Errorf("reading the compiled schema: %w", err)
 	}
-	for _, file := range plugin.Files {
-		if file.Generate {
-			internal_gengo.GenerateFile(plugin, file)
-		}
+	file := plugin.FilesByPath[schema]
+	internal_gengo.GenerateFile(plugin, file)
+	forEditors, err := jsonSchema(file)
+	if err != nil {
+		return err
 	}
-	for _, file := range plugin.Response().GetFile() {
-		path := filepath.Join(root, filepath.Dir(schema), filepath.Base(file.GetName()))
-		if err := os.WriteFile(path, []byte(file.GetContent()), 0o644); err != nil { //nolint:gosec // source code, not a secret
-			return fmt.Errorf("writing the generated code: %w", err)
+	beside := filepath.Join(root, filepath.Dir(schema))
+	for path, content := range map[string][]byte{
+		filepath.Join(beside, "config.pb.go"):         []byte(plugin.Response().GetFile()[0].GetContent()),
+		filepath.Join(beside, "tollgate.schema.json"): forEditors,
+		filepath.Join(docs, "config.md"):              referencePage(file),
+	} {
+		if err := os.WriteFile(path, content, 0o644); err != nil { //nolint:gosec // no secrets
+			return fmt.Errorf("writing what was generated: %w", err)
 		}
 	}
 	return nil
