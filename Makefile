@@ -54,9 +54,14 @@ test-tools: envoy $(VENV)/.dotenv $(PYTHON_CLIENTS) $(NODE_CLIENTS) ## Get what 
 		sudo=$$(command -v sudo || true); \
 		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends redis-server >/dev/null; }
 
+.PHONY: test-deploy
+test-deploy: test-tools build ## Check what deploy holds for Kubernetes, and run it. Flags: ARGS="-run Name -v"
+	cd test/deploy && go test $(ARGS) ./...
+
 .PHONY: lint
 lint: $(LINTER) ## Check style and known mistakes (.golangci.yml)
 	$(LINTER) run $(ARGS) ./...
+	cd test/deploy && $(LINTER) run $(ARGS) ./...
 
 .PHONY: fmt
 fmt: $(LINTER) ## Format the code as lint wants it
