@@ -48,7 +48,7 @@ test: test-tools build ## Get what the tests need, and run all of them. Flags: A
 	go test -race $(ARGS) ./...
 
 .PHONY: test-tools
-test-tools: envoy $(VENV)/.dotenv $(PYTHON_CLIENTS) $(NODE_CLIENTS) ## Get what the tests need
+test-tools: envoy $(VENV)/.dotenv $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(TOOLS)/docs-venv/.made ## Get what the tests need
 	@command -v redis-server >/dev/null || { \
 		echo "installing redis-server"; \
 		sudo=$$(command -v sudo || true); \
@@ -124,6 +124,12 @@ $(VENV)/.clients: $(CLIENTS)/python/requirements.txt | $(VENV)/.made
 
 $(VENV)/.dotenv: config/testdata/requirements.txt | $(VENV)/.made
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# Apart from the other clients: LangChain chooses its SDK's version by itself.
+$(TOOLS)/docs-venv/.made: $(CLIENTS)/docs-requirements.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 $(CLIENTS)/node/node_modules/.clients: $(CLIENTS)/node/package-lock.json
