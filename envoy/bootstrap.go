@@ -38,11 +38,11 @@ type Bootstrap struct {
 
 // YAML renders the bootstrap, with comments.
 func (b Bootstrap) YAML() ([]byte, error) {
-	gate, gateType, err := address(cmp.Or(b.Gate, "unix:///run/tollgate/tollgate.sock"))
+	gate, gateType, err := addressOf(cmp.Or(b.Gate, "unix:///run/tollgate/tollgate.sock"))
 	if err != nil {
 		return nil, fmt.Errorf("where tollgate listens: %w", err)
 	}
-	admin, adminType, err := address(cmp.Or(b.Admin, "127.0.0.1:9901"))
+	admin, adminType, err := addressOf(cmp.Or(b.Admin, "127.0.0.1:9901"))
 	if err != nil {
 		return nil, fmt.Errorf("where Envoy's administration listens: %w", err)
 	}
@@ -64,9 +64,9 @@ func (b Bootstrap) YAML() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// address gives Envoy's form of an address, and the type of cluster that can hold it: a name needs
+// addressOf gives Envoy's form of an address, and the type of cluster that can hold it: a name needs
 // DNS.
-func address(written string) (yaml, clusterType string, err error) {
+func addressOf(written string) (yaml, clusterType string, err error) {
 	if path, ok := strings.CutPrefix(written, "unix://"); ok {
 		return fmt.Sprintf("pipe: {path: %q, mode: 0600}", path), "STATIC", nil
 	}

@@ -145,8 +145,8 @@ func (l *live) reload(ctx context.Context) bool {
 }
 
 // ready answers /readyz: 200 when an Envoy runs the configuration in force and, where it is on this
-// machine, its port answers.
-func (l *live) ready(localEnvoy bool) http.HandlerFunc {
+// machine, its port answers; never after ctx has ended.
+func (l *live) ready(ctx context.Context, localEnvoy bool) http.HandlerFunc {
 	// Whether the port answers is the question, not whose certificate it shows.
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
@@ -154,7 +154,9 @@ func (l *live) ready(localEnvoy bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		version, ready := l.control.Ready()
 		err := error(nil)
-		if !ready {
+		if ctx.Err() != nil {
+			err = errors.New("draining")
+		} else if !ready {
 			err = errors.New("no Envoy runs the configuration in force")
 		} else if localEnvoy {
 			err = portAnswers(r.Context(), client, xds.ReadyURL(&l.inForce().Listener))

@@ -26,6 +26,9 @@ func main() {
 		return
 	}
 	fmt.Fprintln(os.Stderr, "tollgate: "+err.Error())
+	if errors.Is(err, errCannotServe) {
+		os.Exit(cannotServe)
+	}
 	os.Exit(1)
 }
 
@@ -46,7 +49,10 @@ It reads tollgate.yaml in the working directory, else OpenAI-Forward's openai-fo
 		Version:       version,
 	}
 	cmd.SetVersionTemplate("tollgate {{.Version}}\n")
-	cmd.AddCommand(runCommand(), serveCommand(), validateCommand(), schemaCommand(), importCommand(), exportCommand(), bootstrapCommand(), logsCommand(), convertCommand(), cacheCommand(), mockCommand(), healthCommand(), versionCommand())
+	cmd.AddCommand(
+		runCommand(), serveCommand(), validateCommand(), schemaCommand(), importCommand(), exportCommand(), bootstrapCommand(),
+		drainCommand(), logsCommand(), convertCommand(), cacheCommand(), mockCommand(), healthCommand(), versionCommand(),
+	)
 	return cmd
 }
 

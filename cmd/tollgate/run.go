@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -21,26 +22,31 @@ import (
 func runCommand() *cobra.Command {
 	var from source
 	var workers int
+	var drain time.Duration
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run everything: Envoy, the gate and the xDS server",
-		Long: `Run starts 'tollgate serve' and Envoy, and keeps both running. Ctrl-C ends all.
+		Long: `Run starts 'tollgate serve' and Envoy, and keeps both running.
+
+Ctrl-C or SIGTERM drains: no connections are taken from then on, and what is under way gets time to end, as long as
+--drain says. A second one ends all at once.
 
 Envoy is the one that $ENVOY_PATH names, else envoy on PATH, else the one that 'make envoy' got.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := newLogger()
 			defer func() { _ = log.Sync() }()
-			return run(cmd.Context(), log, &from, workers)
+			return run(cmd.Context(), log, &from, workers, drain)
 		},
 	}
 	from.addFlags(cmd.Flags())
 	cmd.Flags().IntVar(&workers, "workers", 0, "Envoy's `threads` for clients (default: one a core)")
+	addDrainFlag(cmd.Flags(), &drain)
 	return cmd
 }
 
 // run supervises Envoy and `tollgate serve` until ctx ends.
-func run(ctx context.Context, log *zap.Logger, from *source, workers int) error {
+func run(ctx context.Context, log *zap.Logger, from *source, workers int, drain time.Duration) error {
 	program, err := envoy.Find()
 	if err != nil {
 		return err //nolint:wrapcheck // it is a sentence, with a hint
@@ -60,19 +66,22 @@ func run(ctx context.Context, log *zap.Logger, from *source, workers int) error 
 
 	terminal := term.IsTerminal(int(os.Stdout.Fd()))
 	banner(os.Stdout, c, terminal)
-	gate := "unix://" + filepath.Join(dir, gateSocket)
+	gate, admin := "unix://"+filepath.Join(dir, gateSocket), "unix://"+filepath.Join(dir, "envoy.sock")
+	asked, err := envoy.NewAdmin(admin)
+	if err != nil {
+		return err //nolint:wrapcheck // it is a sentence
+	}
 	return supervise(ctx, log,
-		child{name: "envoy", command: func() (*exec.Cmd, error) {
-			return envoy.Process{
-				Path:     program,
-				Workers:  workers,
-				JSONLogs: !term.IsTerminal(int(os.Stderr.Fd())),
-				Bootstrap: envoy.Bootstrap{
-					Gate:  gate,
-					Admin: "unix://" + filepath.Join(dir, "envoy.sock"),
-				},
-			}.Command()
-		}},
+		child{
+			name: "envoy",
+			command: envoy.Process{
+				Path:      program,
+				Workers:   workers,
+				JSONLogs:  !term.IsTerminal(int(os.Stderr.Fd())),
+				Bootstrap: envoy.Bootstrap{Gate: gate, Admin: admin},
+			}.Command,
+			drain: func(ctx context.Context) { drainEnvoy(ctx, log, asked, drain) },
+		},
 		child{name: "serve", command: func() (*exec.Cmd, error) {
 			return self(append([]string{"serve", "--listen", gate, "--local-envoy"}, from.args()...)...)
 		}},

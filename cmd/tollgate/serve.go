@@ -3,219 +3,176 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"net/http"
-	"net/netip"
-	"os"
-	"strings"
 	"time"
 
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 
+	"tollgate/config"
 	"tollgate/extproc"
+	"tollgate/extproc/cache"
 	"tollgate/extproc/share"
 	"tollgate/xds"
 )
 
 const (
-	// drainWithin is how long streams get to end by themselves when the process must stop.
-	drainWithin = 5 * time.Second
-
-	// closeWithin is how long what was accepted gets to be written, after that.
+	// closeWithin is how long what was accepted gets to be written, after the drain.
 	closeWithin = 5 * time.Second
+
+	// cannotServe is the exit status of a process that would not get further if it were started again
+	// (sysexits' EX_CONFIG).
+	cannotServe = 78
 )
+
+// errCannotServe is wrapped by errors of the start.
+var errCannotServe = errors.New("serving cannot begin")
+
+// serveOptions is what the command line says, beside where the configuration comes from.
+type serveOptions struct {
+	listen     string        // for Envoy: unix:///PATH or IP:PORT
+	localEnvoy bool          // ready only when the clients' port answers on this machine
+	drain      time.Duration // how long calls get to end at a stop
+}
 
 func serveCommand() *cobra.Command {
 	var from source
-	var listen string
-	var probe bool
+	var options serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the gate and the xDS server, for an Envoy of your own",
 		Long: `Serve answers Envoy's two questions, on one gRPC address: what is your configuration (xDS), and
 may this request pass (external processing). Start Envoy with what 'tollgate bootstrap' prints.
 
-The address must be reachable by Envoy alone: a Unix socket where both run on one host.`,
+The address must be reachable by Envoy alone: a Unix socket where both run on one host.
+
+Ctrl-C or SIGTERM drains: requests are refused from then on, and calls under way are watched to their end, for as
+long as --drain says. A second one ends at once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := newLogger()
 			defer func() { _ = log.Sync() }()
-			return serve(cmd.Context(), log, &from, listen, probe)
+			return serve(cmd.Context(), log, &from, options)
 		},
 	}
 	from.addFlags(cmd.Flags())
-	cmd.Flags().StringVar(&listen, "listen", "unix:///run/tollgate/tollgate.sock", "gRPC `address` for Envoy: unix:///PATH or IP:PORT")
-	cmd.Flags().BoolVar(&probe, "local-envoy", false, "ready only when the clients' port answers on this machine")
+	cmd.Flags().StringVar(&options.listen, "listen", "unix:///run/tollgate/tollgate.sock", "gRPC `address` for Envoy: unix:///PATH or IP:PORT")
+	cmd.Flags().BoolVar(&options.localEnvoy, "local-envoy", false, "ready only when the clients' port answers on this machine")
+	addDrainFlag(cmd.Flags(), &options.drain)
 	return cmd
 }
 
 // serve runs until ctx ends: gRPC for Envoy, HTTP for operators, and the watch on the configuration.
-func serve(ctx context.Context, log *zap.Logger, from *source, listen string, localEnvoy bool) error {
+func serve(ctx context.Context, log *zap.Logger, from *source, options serveOptions) error {
+	s, err := newService(ctx, log, from, options)
+	if err != nil {
+		return &startError{err}
+	}
+	defer func() { _ = s.answers.Close() }()
+	return s.run(ctx)
+}
+
+// startError is an error of the start, which says what it says.
+type startError struct{ error }
+
+func (e *startError) Unwrap() []error { return []error{e.error, errCannotServe} }
+
+// service is all that `tollgate serve` consists of.
+type service struct {
+	log      *zap.Logger
+	options  serveOptions
+	watching *observers
+	answers  cache.Store
+	gate     *extproc.Gate
+	control  *xds.Server
+	live     *live
+
+	listener, admin net.Listener
+}
+
+// newService makes everything that can fail.
+func newService(ctx context.Context, log *zap.Logger, from *source, options serveOptions) (*service, error) {
 	c, err := from.load()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, warning := range c.Warnings {
 		log.Warn(warning)
 	}
-	watching, err := newObservers(ctx, log, c)
+	s := &service{log: log, options: options, control: xds.NewServer(log.Named("xds"))}
+	if s.watching, err = newObservers(ctx, log, c); err != nil {
+		return nil, err
+	}
+	if s.answers, err = newCache(log.Named("cache"), c.CacheStore); err != nil {
+		return nil, err
+	}
+	if err := s.decide(ctx, c); err != nil {
+		return nil, err
+	}
+	s.live = &live{
+		log: log, source: from, gate: s.gate, control: s.control, metrics: s.watching.metrics,
+		shared: sharedSocket(options.listen),
+	}
+	if err := s.live.apply(ctx, c); err != nil {
+		return nil, err
+	}
+	if !local(options.listen) {
+		log.Warn("keys travel to Envoy in the clear, and whoever reaches this address is trusted: use a Unix socket, or a network of their own",
+			zap.String("listen", options.listen))
+	}
+	if s.listener, err = listenOn(ctx, options.listen); err != nil {
+		return nil, err
+	}
+	if s.admin, err = listenForOperators(ctx, c.Admin.String()); err != nil {
+		return nil, err
+	}
+	log.Info("serving", zap.String("envoy", options.listen), zap.Stringer("admin", c.Admin),
+		zap.String("configuration", c.Source), zap.String("version", version))
+	return s, nil
+}
+
+// decide makes the gate.
+func (s *service) decide(ctx context.Context, c *config.Config) error {
+	limits, err := newLimits(ctx, s.log.Named("limits"), c.LimitStore)
 	if err != nil {
 		return err
 	}
-	limits, err := newLimits(ctx, log.Named("limits"), c.LimitStore)
-	if err != nil {
-		return err
-	}
-	answers, err := newCache(log.Named("cache"), c.CacheStore)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answers.Close() }()
-	options := watching.options(log.Named("gate"))
-	options.Limits, options.Cache, options.MaxEntry = limits, answers, c.CacheStore.MaxEntryBytes
-	socket := sharedSocket(listen)
-	if socket != "" {
+	options := s.watching.options(s.log.Named("gate"))
+	options.Limits, options.Cache, options.MaxEntry = limits, s.answers, c.CacheStore.MaxEntryBytes
+	if socket := sharedSocket(s.options.listen); socket != "" {
 		options.Shared = share.New(socket)
 	}
-	gate, control := extproc.NewGate(options), xds.NewServer(log.Named("xds"))
-	if err := errors.Join(watching.keyRests(gate), watching.cacheStats(answers)); err != nil {
-		return err
-	}
-	live := &live{log: log, source: from, gate: gate, control: control, metrics: watching.metrics, shared: socket}
-	if err := live.apply(ctx, c); err != nil {
-		return err
-	}
+	s.gate = extproc.NewGate(options)
+	return errors.Join(s.watching.keyRests(s.gate), s.watching.cacheStats(s.answers))
+}
 
-	if !local(listen) {
-		log.Warn("keys travel to Envoy in the clear, and whoever reaches this address is trusted: use a Unix socket, or a network of their own",
-			zap.String("listen", listen))
-	}
-	listener, err := listenOn(ctx, listen)
-	if err != nil {
-		return err
-	}
-	admin, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Admin.String())
-	if err != nil {
-		return withHint(fmt.Errorf("listening for operators: %w", err), "is another tollgate running? admin.address in tollgate.yaml moves this one")
-	}
+// run serves until ctx ends, then drains, and writes what was accepted.
+func (s *service) run(ctx context.Context) error {
 	server := newGRPCServer()
-	extprocv3.RegisterExternalProcessorServer(server, gate)
-	control.Register(ctx, server)
+	extprocv3.RegisterExternalProcessorServer(server, s.gate)
+	s.control.Register(ctx, server)
 	healthv1.RegisterHealthServer(server, health.NewServer())
-	log.Info("serving", zap.String("envoy", listen), zap.Stringer("admin", c.Admin),
-		zap.String("configuration", c.Source), zap.String("version", version))
 
 	group, ctx := errgroup.WithContext(ctx)
 	calls, noMoreCalls := context.WithCancel(context.WithoutCancel(ctx))
-	group.Go(func() error { return server.Serve(listener) })
+	group.Go(func() error { return server.Serve(s.listener) })
 	group.Go(func() error {
-		return serveAdmin(ctx, admin, live.ready(localEnvoy), watching.handler(control), cacheHandler(answers))
+		return serveAdmin(calls, s.admin, s.live.ready(ctx, s.options.localEnvoy), s.watching.handler(s.control), cacheHandler(s.answers))
 	})
-	group.Go(func() error { return live.follow(ctx) })
-	group.Go(func() error { gate.Run(calls); return nil })
+	group.Go(func() error { return s.live.follow(ctx) })
+	group.Go(func() error { s.gate.Run(calls); return nil })
 	group.Go(func() error {
 		defer noMoreCalls()
 		<-ctx.Done()
-		drain(server)
+		drainCalls(s.log, server, s.options.drain)
 		return nil
 	})
-	err = group.Wait()
+	err := group.Wait()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
-	return errors.Join(err, watching.close(closing))
-}
-
-// sharedSocket is where Envoy takes the calls that several requests share: beside the socket on which it
-// reaches Tollgate. Empty where they share no file system.
-func sharedSocket(listen string) string {
-	const longest = 100 // the kernel's is 107
-	path, isUnix := strings.CutPrefix(listen, "unix://")
-	path = strings.TrimSuffix(path, ".sock") + "-shared.sock"
-	if !isUnix || len(path) > longest {
-		return ""
-	}
-	return path
-}
-
-// local tells whether an address can be reached from this machine only.
-func local(address string) bool {
-	host, _, _ := net.SplitHostPort(address)
-	ip, err := netip.ParseAddr(host)
-	return strings.HasPrefix(address, "unix://") || host == "localhost" || err == nil && ip.IsLoopback()
-}
-
-// newGRPCServer is a server for one peer that opens a stream a request, and is trusted.
-func newGRPCServer() *grpc.Server {
-	return grpc.NewServer(
-		grpc.MaxConcurrentStreams(1<<30),
-		grpc.MaxRecvMsgSize(64<<20), // a chunk of a body is as large as Envoy's buffers
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
-	)
-}
-
-// drain lets the streams end by themselves, for a while.
-func drain(server *grpc.Server) {
-	done := make(chan struct{})
-	go func() {
-		server.GracefulStop()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(drainWithin):
-		server.Stop()
-	}
-}
-
-// listenOn opens unix:///PATH with mode 0600, or IP:PORT. A socket file that a dead process left
-// is replaced; one that still answers is not.
-func listenOn(ctx context.Context, address string) (net.Listener, error) {
-	path, isUnix := strings.CutPrefix(address, "unix://")
-	if !isUnix {
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-		if err != nil {
-			return nil, fmt.Errorf("listening for Envoy: %w", err)
-		}
-		return listener, nil
-	}
-	if connection, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
-		_ = connection.Close()
-		return nil, withHint(fmt.Errorf("listening for Envoy: another process answers at %s", path), "stop it, or choose another --listen")
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("listening for Envoy: taking away a socket that is left over: %w", err)
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("listening for Envoy: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, fmt.Errorf("listening for Envoy: closing the socket to others: %w", err)
-	}
-	return listener, nil
-}
-
-// serveAdmin answers operators until ctx ends.
-func serveAdmin(ctx context.Context, listener net.Listener, ready http.HandlerFunc, metrics, answers http.Handler) error {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", ready)
-	mux.Handle("GET /metrics", metrics)
-	mux.Handle("/cache", answers)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving operators: %w", err)
-	}
-	return nil
+	return errors.Join(err, s.watching.close(closing))
 }

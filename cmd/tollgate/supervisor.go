@@ -20,14 +20,15 @@ const (
 	longestPause = 5 * time.Second
 	healthyAfter = 30 * time.Second
 
-	// stopWithin is how long a child gets to stop by itself.
-	stopWithin = drainWithin + closeWithin + 2*time.Second
+	// stopWithin is how long a child gets to stop by itself, after it was drained.
+	stopWithin = 2*closeWithin + 2*time.Second
 )
 
 // child is a process that must always run.
 type child struct {
 	name    string
 	command func() (*exec.Cmd, error) // a new one each time
+	drain   func(ctx context.Context) // before it is asked to end, until ctx ends; nil: nothing is
 }
 
 // supervise keeps the children running until ctx ends or one cannot be started, then stops them in
@@ -52,26 +53,29 @@ func supervise(ctx context.Context, log *zap.Logger, children ...child) error {
 	return errors.Join(errs...)
 }
 
-// keep starts the child, and starts it again whenever it dies, until stop is closed. Only a child
-// that could never be started is given up.
+// keep starts the child, and starts it again whenever it dies, until stop is closed. A child that could
+// never be started is given up, and so is one whose first process says that it never will (see cannotServe).
 func (c child) keep(log *zap.Logger, stop <-chan struct{}) error {
 	process, err := c.start()
 	if err != nil {
 		return err
 	}
 	began, pause := time.Now(), firstPause
-	for {
+	for first := true; ; first = false {
 		if process != nil {
 			select {
 			case <-stop:
-				process.stop(log)
+				process.stop(log, c.drain)
 				return nil
-			case how := <-process.died:
-				if time.Since(began) > healthyAfter {
-					pause = firstPause
-				}
-				log.Error("a process died; starting it again", zap.String("how", how), zap.Duration("in", pause))
+			case <-process.died:
 			}
+			if first && process.state.ExitCode() == cannotServe {
+				return fmt.Errorf("%s cannot be run: what it said above is why", c.name)
+			}
+			if time.Since(began) > healthyAfter {
+				pause = firstPause
+			}
+			log.Error("a process died; starting it again", zap.Stringer("how", process.state), zap.Duration("in", pause))
 		}
 		select {
 		case <-stop:
@@ -90,7 +94,8 @@ func (c child) keep(log *zap.Logger, stop <-chan struct{}) error {
 type process struct {
 	*os.Process
 
-	died chan string // how it ended, once
+	died  chan struct{}    // closed when it has ended
+	state *os.ProcessState // how, from then on
 }
 
 // start starts the child. Whoever waits for it does so on a thread of its own: on Linux the child
@@ -101,24 +106,31 @@ func (c child) start() (*process, error) {
 		return nil, fmt.Errorf("starting %s: %w", c.name, err)
 	}
 	cmd.SysProcAttr = dieWithParent()
-	started, died := make(chan error), make(chan string, 1)
+	p, started := &process{died: make(chan struct{})}, make(chan error)
 	go func() {
 		lockThread()
 		err := cmd.Start()
+		p.Process = cmd.Process
 		started <- err
 		if err == nil {
 			_ = cmd.Wait() // how it ended is in ProcessState
-			died <- cmd.ProcessState.String()
+			p.state = cmd.ProcessState
+			close(p.died)
 		}
 	}()
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("starting %s: %w", c.name, err)
 	}
-	return &process{Process: cmd.Process, died: died}, nil
+	return p, nil
 }
 
-// stop asks the process to end, and ends it if it does not.
-func (p *process) stop(log *zap.Logger) {
+// stop drains the process, asks it to end, and ends it if it does not.
+func (p *process) stop(log *zap.Logger, drain func(context.Context)) {
+	if drain != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() { <-p.died; cancel() }()
+		drain(ctx)
+	}
 	_ = p.Signal(syscall.SIGTERM) // gone already is as good
 	select {
 	case <-p.died:

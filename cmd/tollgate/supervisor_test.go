@@ -35,6 +35,8 @@ func TestRole(*testing.T) {
 		time.AfterFunc(2*patience, func() { os.Exit(4) })
 	}
 	switch mine {
+	case "cannot":
+		os.Exit(cannotServe)
 	case "crash":
 		fmt.Println(name, "up", os.Getpid())
 		os.Exit(3)
@@ -231,6 +233,53 @@ func TestProgramThatIsMissing(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "starting missing: ") {
 		t.Errorf("got %v, want what could not be started", err)
 	}
+}
+
+// TestChildThatCannotBeRun: what a start finds wrong is said once, and not tried again and again.
+func TestChildThatCannotBeRun(t *testing.T) {
+	t.Parallel()
+	r := newReports(t)
+	err := supervise(t.Context(), zap.NewNop(), role("one", "stay", r.write), role("two", "cannot", r.write))
+	if err == nil || !strings.Contains(err.Error(), "two cannot be run") {
+		t.Errorf("got %v, want who cannot be run", err)
+	}
+}
+
+// TestDrainComesFirst: a child is asked to end when its drain is over, or when it has died in it.
+func TestDrainComesFirst(t *testing.T) {
+	t.Parallel()
+	r := newReports(t)
+	draining, drained := make(chan struct{}), make(chan struct{})
+	drains := role("one", "stay", r.write)
+	drains.drain = func(context.Context) { close(draining); <-drained }
+	stop, _ := supervised(t, drains)
+	pid := r.up()
+	result := make(chan error)
+	go func() { result <- stop() }()
+	<-draining
+	_ = syscall.Kill(pid, syscall.SIGUSR1)
+	r.expect("one hears user defined signal 1") // and nothing before
+	close(drained)
+	r.expect("one hears terminated")
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+	r.nobody()
+}
+
+func TestDrainEndsWithItsChild(t *testing.T) {
+	t.Parallel()
+	r := newReports(t)
+	dies := role("one", "stay", r.write)
+	draining := make(chan struct{})
+	dies.drain = func(ctx context.Context) { close(draining); <-ctx.Done() }
+	stop, _ := supervised(t, dies)
+	pid := r.up()
+	go func() { <-draining; _ = syscall.Kill(pid, syscall.SIGKILL) }()
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	r.nobody()
 }
 
 // startSupervisor runs the supervisor as a process of its own, with both its children up.

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+)
+
+// sharedSocket is where Envoy takes the calls that several requests share: beside the socket on which it
+// reaches Tollgate. Empty where they share no file system.
+func sharedSocket(listen string) string {
+	const longest = 100 // the kernel's is 107
+	path, isUnix := strings.CutPrefix(listen, "unix://")
+	path = strings.TrimSuffix(path, ".sock") + "-shared.sock"
+	if !isUnix || len(path) > longest {
+		return ""
+	}
+	return path
+}
+
+// local tells whether an address can be reached from this machine only.
+func local(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	ip, err := netip.ParseAddr(host)
+	return strings.HasPrefix(address, "unix://") || host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// newGRPCServer is a server for one peer that opens a stream a request, and is trusted.
+func newGRPCServer() *grpc.Server {
+	return grpc.NewServer(
+		grpc.MaxConcurrentStreams(1<<30),
+		grpc.MaxRecvMsgSize(64<<20), // a chunk of a body is as large as Envoy's buffers
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+	)
+}
+
+// listenOn opens unix:///PATH with mode 0600, or IP:PORT. A socket file that a dead process left
+// is replaced; one that still answers is not.
+func listenOn(ctx context.Context, address string) (net.Listener, error) {
+	path, isUnix := strings.CutPrefix(address, "unix://")
+	if !isUnix {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if err != nil {
+			return nil, withHint(fmt.Errorf("listening for Envoy: %w", err), "is another tollgate running? stop it, or choose another --listen")
+		}
+		return listener, nil
+	}
+	if connection, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
+		_ = connection.Close()
+		return nil, withHint(fmt.Errorf("listening for Envoy: another process answers at %s", path), "stop it, or choose another --listen")
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("listening for Envoy: taking away a socket that is left over: %w", err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listening for Envoy: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, fmt.Errorf("listening for Envoy: closing the socket to others: %w", err)
+	}
+	return listener, nil
+}
