@@ -16,6 +16,9 @@ import (
 //go:embed bootstrap.tmpl
 var bootstrapTemplate string
 
+// NoGroup is what the bootstrap of an Envoy says that belongs to no group.
+const NoGroup = "tollgate"
+
 // Bootstrap says how Envoy finds Tollgate, and its limits. The zero value is completed by defaults.
 type Bootstrap struct {
 	// Gate is where `tollgate serve` listens: unix:///PATH or HOST:PORT.
@@ -28,6 +31,13 @@ type Bootstrap struct {
 
 	// NodeID is what Tollgate's logs call this Envoy. Default: envoy.
 	NodeID string
+
+	// Group is the group of Envoys that it belongs to, which says what part of the configuration it gets.
+	// Default: [NoGroup].
+	Group string
+
+	// TLS is how Envoy and Tollgate prove who they are to each other; nil: neither does.
+	TLS *TLS
 
 	// MaxHeapBytes is the memory at which Envoy begins to defend itself. Default: 2 GiB.
 	MaxHeapBytes uint64
@@ -49,9 +59,15 @@ func (b Bootstrap) YAML() ([]byte, error) {
 	if adminType != "STATIC" {
 		return nil, fmt.Errorf("where Envoy's administration listens: %q is a name: write IP:PORT", b.Admin)
 	}
+	secured, err := b.TLS.settings(cmp.Or(b.Gate, "unix://"))
+	if err != nil {
+		return nil, err
+	}
 	var out bytes.Buffer
 	err = template.Must(template.New("bootstrap").Parse(bootstrapTemplate)).Execute(&out, map[string]any{
 		"NodeID":         strconv.Quote(cmp.Or(b.NodeID, "envoy")),
+		"Group":          strconv.Quote(cmp.Or(b.Group, NoGroup)),
+		"TLS":            secured,
 		"GateType":       gateType,
 		"GateAddress":    gate,
 		"AdminAddress":   admin,

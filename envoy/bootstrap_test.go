@@ -47,18 +47,26 @@ func TestEnvoyAccepts(t *testing.T) {
 		"defaults": {},
 		"sockets":  {Gate: "unix:///tmp/a b.sock", Admin: "unix:///tmp/admin.sock", NodeID: `odd "name"`},
 		"tcp":      {Gate: "192.0.2.1:9000", Admin: "[::1]:9901"},
-		"dns":      {Gate: "tollgate.example.com:9000"},
+		"dns":      {Gate: "tollgate.example.com:9000", Group: "edge"},
+		"tls":      {Gate: "tollgate.example.com:9000", TLS: &envoy.TLS{Authorities: "/tls/ca.pem"}},
+		"mtls":     {Gate: "192.0.2.1:9000", TLS: &envoy.TLS{Authorities: "/a b/ca.pem", Certificate: "/tls/tls.crt", PrivateKey: "/tls/tls.key", ServerName: "gate.test"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			yaml, err := bootstrap.YAML()
+			dir := t.TempDir()
+			if bootstrap.TLS != nil {
+				bootstrap.TLS.Dir = dir
+			}
+			files, err := bootstrap.Files()
 			if err != nil {
 				t.Fatal(err)
 			}
-			file := filepath.Join(t.TempDir(), "envoy.yaml")
-			if err := os.WriteFile(file, yaml, 0o600); err != nil {
-				t.Fatal(err)
+			for name, content := range files {
+				if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+					t.Fatal(err)
+				}
 			}
+			file := filepath.Join(dir, envoy.BootstrapFile)
 			out, err := exec.CommandContext(t.Context(), program, "--mode", "validate", "-l", "warning", "-c", file).CombinedOutput()
 			if err != nil || strings.Contains(strings.ToLower(string(out)), "deprecated") {
 				t.Errorf("Envoy says: %v\n%s", err, out)
@@ -76,5 +84,20 @@ func TestAddressesThatAreNone(t *testing.T) {
 	}
 	if _, err := (envoy.Bootstrap{Admin: "localhost:9901"}).YAML(); err == nil {
 		t.Error("Envoy's administration cannot listen at a name, and no error says so")
+	}
+}
+
+// TestTLSThatDoesNotFit: what would not work, or would believe anyone, is refused.
+func TestTLSThatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	for says, bootstrap := range map[string]envoy.Bootstrap{
+		"a Unix socket is for its owner": {TLS: &envoy.TLS{Authorities: "ca.pem"}},
+		"would believe anyone":           {Gate: "gate.test:1", TLS: &envoy.TLS{Certificate: "tls.crt", PrivateKey: "tls.key"}},
+		"go together":                    {Gate: "gate.test:1", TLS: &envoy.TLS{Authorities: "ca.pem", PrivateKey: "tls.key"}},
+		"must be in one directory":       {Gate: "gate.test:1", TLS: &envoy.TLS{Authorities: "ca.pem", Certificate: "a/tls.crt", PrivateKey: "b/tls.key"}},
+	} {
+		if _, err := bootstrap.Files(); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("got %v, want an error that says %q", err, says)
+		}
 	}
 }

@@ -33,14 +33,14 @@ func local(address string) bool {
 	return strings.HasPrefix(address, "unix://") || host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// newGRPCServer is a server for one peer that opens a stream a request, and is trusted.
-func newGRPCServer() *grpc.Server {
-	return grpc.NewServer(
+// newGRPCServer is a server for peers that open a stream a request, and are trusted.
+func newGRPCServer(secured ...grpc.ServerOption) *grpc.Server {
+	return grpc.NewServer(append(secured,
 		grpc.MaxConcurrentStreams(1<<30),
 		grpc.MaxRecvMsgSize(64<<20), // a chunk of a body is as large as Envoy's buffers
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
-	)
+	)...)
 }
 
 // listenOn opens unix:///PATH with mode 0600, or IP:PORT. A socket file that a dead process left

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
@@ -34,7 +35,7 @@ var errCannotServe = errors.New("serving cannot begin")
 
 // serveOptions is what the command line says, beside where the configuration comes from.
 type serveOptions struct {
-	listen     string        // for Envoy: unix:///PATH or IP:PORT
+	link       linkFlags     // the way to Envoy
 	localEnvoy bool          // ready only when the clients' port answers on this machine
 	drain      time.Duration // how long calls get to end at a stop
 }
@@ -48,7 +49,8 @@ func serveCommand() *cobra.Command {
 		Long: `Serve answers Envoy's two questions, on one gRPC address: what is your configuration (xDS), and
 may this request pass (external processing). Start Envoy with what 'tollgate bootstrap' prints.
 
-The address must be reachable by Envoy alone: a Unix socket where both run on one host.
+The address must be reachable by Envoy alone: a Unix socket where both run on one host, else IP:PORT
+with TLS, where Envoys show certificates (--tls-client-ca). Certificates are read again when they change.
 
 Ctrl-C or SIGTERM drains: requests are refused from then on, and calls under way are watched to their end, for as
 long as --drain says. A second one ends at once.`,
@@ -60,7 +62,7 @@ long as --drain says. A second one ends at once.`,
 		},
 	}
 	from.addFlags(cmd.Flags())
-	cmd.Flags().StringVar(&options.listen, "listen", "unix:///run/tollgate/tollgate.sock", "gRPC `address` for Envoy: unix:///PATH or IP:PORT")
+	options.link.add(cmd.Flags())
 	cmd.Flags().BoolVar(&options.localEnvoy, "local-envoy", false, "ready only when the clients' port answers on this machine")
 	addDrainFlag(cmd.Flags(), &options.drain)
 	return cmd
@@ -92,6 +94,7 @@ type service struct {
 	live     *live
 
 	listener, admin net.Listener
+	secured         []grpc.ServerOption
 }
 
 // newService makes everything that can fail.
@@ -104,6 +107,9 @@ func newService(ctx context.Context, log *zap.Logger, from *source, options serv
 		log.Warn(warning)
 	}
 	s := &service{log: log, options: options, control: xds.NewServer(log.Named("xds"))}
+	if s.secured, err = options.link.options(ctx, log); err != nil {
+		return nil, err
+	}
 	if s.watching, err = newObservers(ctx, log, c); err != nil {
 		return nil, err
 	}
@@ -115,22 +121,18 @@ func newService(ctx context.Context, log *zap.Logger, from *source, options serv
 	}
 	s.live = &live{
 		log: log, source: from, gate: s.gate, control: s.control, metrics: s.watching.metrics,
-		shared: sharedSocket(options.listen),
+		shared: sharedSocket(options.link.listen),
 	}
 	if err := s.live.apply(ctx, c); err != nil {
 		return nil, err
 	}
-	if !local(options.listen) {
-		log.Warn("keys travel to Envoy in the clear, and whoever reaches this address is trusted: use a Unix socket, or a network of their own",
-			zap.String("listen", options.listen))
-	}
-	if s.listener, err = listenOn(ctx, options.listen); err != nil {
+	if s.listener, err = listenOn(ctx, options.link.listen); err != nil {
 		return nil, err
 	}
 	if s.admin, err = listenForOperators(ctx, c.Admin.String()); err != nil {
 		return nil, err
 	}
-	log.Info("serving", zap.String("envoy", options.listen), zap.Stringer("admin", c.Admin),
+	log.Info("serving", zap.String("envoy", options.link.listen), zap.Bool("tls", options.link.tls()), zap.Stringer("admin", c.Admin),
 		zap.String("configuration", c.Source), zap.String("version", version))
 	return s, nil
 }
@@ -143,7 +145,7 @@ func (s *service) decide(ctx context.Context, c *config.Config) error {
 	}
 	options := s.watching.options(s.log.Named("gate"))
 	options.Limits, options.Cache, options.MaxEntry = limits, s.answers, c.CacheStore.MaxEntryBytes
-	if socket := sharedSocket(s.options.listen); socket != "" {
+	if socket := sharedSocket(s.options.link.listen); socket != "" {
 		options.Shared = share.New(socket)
 	}
 	s.gate = extproc.NewGate(options)
@@ -152,7 +154,7 @@ func (s *service) decide(ctx context.Context, c *config.Config) error {
 
 // run serves until ctx ends, then drains, and writes what was accepted.
 func (s *service) run(ctx context.Context) error {
-	server := newGRPCServer()
+	server := newGRPCServer(s.secured...)
 	extprocv3.RegisterExternalProcessorServer(server, s.gate)
 	s.control.Register(ctx, server)
 	healthv1.RegisterHealthServer(server, health.NewServer())

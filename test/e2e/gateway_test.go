@@ -58,9 +58,15 @@ func (g *gateway) write(t *testing.T, name, content string) {
 	}
 }
 
-// start runs tollgate and waits until it is ready. At the end of the test it must stop in time; its
-// output shows if the test failed.
+// start runs tollgate and waits until it is ready.
 func (g *gateway) start(t *testing.T) {
+	t.Helper()
+	g.spawn(t)
+	g.awaitReady(t)
+}
+
+// spawn runs tollgate. At the end of the test it must stop in time; its output shows if the test failed.
+func (g *gateway) spawn(t *testing.T) {
 	t.Helper()
 	cmd := g.command(t)
 	cmd.Stdout, cmd.Stderr = g.output, g.output
@@ -70,13 +76,17 @@ func (g *gateway) start(t *testing.T) {
 	g.process = cmd.Process
 	go func() { g.died <- cmd.Wait() }()
 	t.Cleanup(func() {
-		if !g.ended {
+		if !g.ended && g.process == cmd.Process {
 			stop(t, g.process, g.died)
 		}
 		if t.Failed() {
 			t.Logf("tollgate said:\n%s", g.output)
 		}
 	})
+}
+
+func (g *gateway) awaitReady(t *testing.T) {
+	t.Helper()
 	if err := awaitReady(g.admin+"/readyz", g.died); err != nil {
 		g.ended = strings.Contains(err.Error(), "ended")
 		t.Fatal(err)
