@@ -123,7 +123,9 @@ func (h *hold) tokensOf(v *visit) *limit.Tokens {
 		}
 	}
 	h.reserved = tokens.Reserve(v.asked)
-	return &limit.Tokens{Prompt: h.reserved.Prompt, Answer: h.reserved.Answer, Open: !h.reserved.Named}
+	return &limit.Tokens{
+		Prompt: h.reserved.Prompt, Answer: h.reserved.Answer, Answers: h.reserved.Answers, Open: !h.reserved.Named,
+	}
 }
 
 // tell notes what is left of the limits, for the answer's headers, the logs and metrics.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math"
+	"math/bits"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -25,9 +26,10 @@ type Ask struct {
 
 // Tokens is what a request may take at most.
 type Tokens struct {
-	Prompt uint64
-	Answer uint64 // as far as the request says
-	Open   bool   // the request does not say how long the answer may be
+	Prompt  uint64
+	Answer  uint64 // of all its answers together, as far as the request says
+	Answers uint64 // how many it may get; 0 is as good as 1
+	Open    bool   // the request does not say how long an answer may be
 }
 
 // Charges are what a request takes from the counters of its route's limits and of its client's own. A
@@ -64,16 +66,25 @@ func (a *Ask) charge(charges []Charge, l config.Limit, scope string) []Charge {
 	return charges
 }
 
-// cost is what is reserved. Where the request does not say how long the answer may be, a small limit
-// must not keep it out for good: what the answer takes beyond it is settled as debt.
+// cost is what is reserved. Where the request does not say how long an answer may be, each of its answers counts
+// as usual; a small limit must not keep it out for good, though: what is taken beyond it is settled as debt.
 func (t *Tokens) cost(usual, most uint64) uint64 {
 	if !t.Open {
 		return saturated(t.Prompt, t.Answer)
 	}
-	return max(t.Prompt, min(saturated(t.Prompt, max(t.Answer, usual)), most))
+	answers := saturatedProduct(usual, max(1, t.Answers))
+	return max(t.Prompt, min(saturated(t.Prompt, max(t.Answer, answers)), most))
 }
 
 func saturated(a, b uint64) uint64 { return min(a, MaxCount) + min(b, MaxCount) }
+
+func saturatedProduct(a, b uint64) uint64 {
+	high, low := bits.Mul64(a, b)
+	if high > 0 {
+		return MaxCount
+	}
+	return min(low, MaxCount)
+}
 
 // key names a limit's counter for a request: where, what, who, which models, and
 // which clients where several share it.

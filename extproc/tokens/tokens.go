@@ -14,9 +14,10 @@ const most = 1e12
 
 // Reservation is what a request may take, in tokens.
 type Reservation struct {
-	Prompt uint64
-	Answer uint64 // the most that its answers together may take, as far as the request says
-	Named  bool   // the request says how long an answer may be
+	Prompt  uint64
+	Answer  uint64 // the most that its answers together may take, as far as the request says
+	Answers uint64 // how many it may get
+	Named   bool   // the request says how long an answer may be
 }
 
 // Reserve estimates what a request may take. It is in the path of every request whose tokens are
@@ -26,35 +27,34 @@ func Reserve(request *openai.Request) Reservation {
 	tokens := 0
 	p := readPrompt(request, func(text string) { tokens += costs.estimate(text) })
 	r := Reservation{Prompt: uint64(tokens + p.flat)} //nolint:gosec // both count up
-	r.Answer, r.Named = longest(request, p.asked)
+	if request.API == openai.Embeddings || request.API == openai.Transcriptions {
+		r.Named = true // vectors; and what was said, which the recording bounds
+		return r
+	}
+	each, many := largest(request, lengths()), 1.0
+	if request.API == openai.Chat || request.API == openai.Completions { // the others answer once
+		many = max(1, largest(request, counts()))
+	}
+	answers := min(many*float64(p.asked), most)
+	r.Answer, r.Answers, r.Named = uint64(min(each*answers, most)), uint64(answers), each >= 1
 	return r
 }
 
-// longest is how long the answers to a number of prompts may be. Of two names for it the larger number
-// counts: upstreams do not agree which one they take.
-func longest(request *openai.Request, prompts int) (tokens uint64, named bool) {
-	var names []string
-	choices := 1.0
-	switch request.API {
-	case openai.Chat:
-		names = []string{"max_completion_tokens", "max_tokens"}
-		choices = max(1, number(request.Fields["n"]))
-	case openai.Completions:
-		names = []string{"max_tokens"}
-		choices = max(1, number(request.Fields["n"]), number(request.Fields["best_of"]))
-	case openai.Responses:
-		names = []string{"max_output_tokens"}
-	case openai.Messages:
-		names = []string{"max_tokens"}
-	case openai.Embeddings, openai.Transcriptions:
-		return 0, true // vectors; and what was said, which the recording bounds
-	case openai.Other:
-	}
-	longest := 0.0
+// lengths are the names by which APIs are told how long an answer may be. Which of them an upstream obeys is
+// not known: many take the newer one beside the older, whatever the path.
+func lengths() []string { return []string{"max_tokens", "max_completion_tokens", "max_output_tokens"} }
+
+// counts are the names by which they are told how many answers to make of one prompt. Those that best_of leaves
+// out are paid for, too.
+func counts() []string { return []string{"n", "best_of"} }
+
+// largest is the largest of some members.
+func largest(request *openai.Request, names []string) float64 {
+	found := 0.0
 	for _, name := range names {
-		longest = max(longest, number(request.Fields[name]))
+		found = max(found, number(request.Fields[name]))
 	}
-	return uint64(min(longest*choices*float64(prompts), most)), longest >= 1
+	return found
 }
 
 // number is a member that is a number above zero, or a string that upstreams take for one; else 0.

@@ -107,7 +107,9 @@ func TestAnswerThatIsNamed(t *testing.T) {
 		{openai.Chat, `{"max_tokens":100}`, 100},
 		{openai.Chat, `{"max_completion_tokens":200}`, 200},
 		{openai.Chat, `{"max_completion_tokens":1,"max_tokens":300}`, 300},
-		{openai.Chat, `{"max_output_tokens":100}`, 0},
+		{openai.Chat, `{"max_output_tokens":100}`, 100},
+		{openai.Chat, `{"max_completion_tokens":1,"max_tokens":2,"max_output_tokens":300}`, 300},
+		{openai.Chat, `{"max_tokens":100,"n":2,"best_of":5}`, 500},
 		{openai.Chat, `{"max_tokens":"400"}`, 400},
 		{openai.Chat, `{"max_tokens":100.5}`, 100},
 		{openai.Chat, `{"max_tokens":1e300}`, 1e12},
@@ -121,12 +123,15 @@ func TestAnswerThatIsNamed(t *testing.T) {
 		{openai.Chat, `{"max_tokens":100,"n":"nan"}`, 100},
 		{openai.Chat, `{"max_tokens":100,"n":-3}`, 100},
 		{openai.Completions, `{"max_tokens":100,"n":2,"best_of":5}`, 500},
+		{openai.Completions, `{"max_tokens":1,"max_completion_tokens":100}`, 100},
 		{openai.Completions, `{"max_tokens":100,"n":2,"prompt":["a","b","c"]}`, 600},
 		{openai.Completions, `{"max_tokens":100,"prompt":[[1,2],[3]]}`, 200},
 		{openai.Completions, `{"max_tokens":100,"prompt":[1,2,3]}`, 100},
 		{openai.Completions, `{"max_tokens":100,"prompt":[]}`, 100},
 		{openai.Responses, `{"max_output_tokens":100,"max_tokens":5,"n":3}`, 100},
+		{openai.Responses, `{"max_output_tokens":1,"max_tokens":100}`, 100},
 		{openai.Messages, `{"max_tokens":100,"n":3}`, 100},
+		{openai.Messages, `{"max_tokens":1,"max_completion_tokens":100}`, 100},
 	} {
 		got := tokens.Reserve(ask(t, test.api, test.body))
 		if got.Answer != test.want || got.Named != (test.want > 0) {
@@ -136,6 +141,30 @@ func TestAnswerThatIsNamed(t *testing.T) {
 	for _, api := range []openai.API{openai.Embeddings, openai.Transcriptions} {
 		if got := tokens.Reserve(ask(t, api, `{"max_tokens":100}`)); got.Answer != 0 || !got.Named {
 			t.Errorf("%s: %+v, but nothing is generated", api, got)
+		}
+	}
+}
+
+// TestAnswersThatAreNotNamed: how many there may be counts where their length is not named, too.
+func TestAnswersThatAreNotNamed(t *testing.T) {
+	for _, test := range []struct {
+		api  openai.API
+		body string
+		want uint64
+	}{
+		{openai.Chat, `{}`, 1},
+		{openai.Chat, `{"n":8}`, 8},
+		{openai.Chat, `{"n":"8"}`, 8},
+		{openai.Chat, `{"n":2,"best_of":20}`, 20},
+		{openai.Chat, `{"n":1e300}`, 1e12},
+		{openai.Chat, `{"n":-1}`, 1},
+		{openai.Chat, `{"n":null}`, 1},
+		{openai.Completions, `{"best_of":5,"prompt":["a","b","c"]}`, 15},
+		{openai.Responses, `{"n":8}`, 1},
+		{openai.Messages, `{"n":8}`, 1},
+	} {
+		if got := tokens.Reserve(ask(t, test.api, test.body)); got.Answers != test.want || got.Named || got.Answer != 0 {
+			t.Errorf("%s %s: %+v, want %d answers of no named length", test.api, test.body, got, test.want)
 		}
 	}
 }

@@ -52,6 +52,12 @@ func (s *schedule) request(c *seenCall) *http.Request {
 	fields := map[string]any{"model": q.Model, "messages": []any{map[string]any{"role": "user", "content": "one two three"}}}
 	if q.MaxAsked > 0 {
 		fields["max_tokens"] = q.MaxAsked
+		if random.IntN(4) == 0 {
+			fields["max_tokens"], fields["max_completion_tokens"] = 1, q.MaxAsked
+		}
+	}
+	if q.Answers > 0 {
+		fields["n"] = q.Answers
 	}
 	if random.IntN(3) == 0 {
 		fields["stream"], fields["stream_options"] = true, map[string]any{"include_usage": true}

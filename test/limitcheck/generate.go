@@ -115,6 +115,9 @@ func (s *Spec) Query(random *rand.Rand) *Query {
 		if random.IntN(3) > 0 {
 			q.MaxAsked = 10 + random.Uint64N(200)
 		}
+		if random.IntN(4) == 0 {
+			q.Answers = 1 + random.Uint64N(4)
+		}
 	}
 	return q
 }

@@ -51,6 +51,7 @@ type Query struct {
 	Chat     bool   // it asks for tokens
 	Prompt   uint64 // the gateway's estimate of its prompt
 	MaxAsked uint64 // max_tokens; 0: it does not say
+	Answers  uint64 // n; 0: it does not say
 	Used     uint64 // what it will have used, if it passes
 }
 
@@ -150,13 +151,14 @@ func (l *Limit) takes(takes []Take, where string, route *Route, q *Query) []Take
 	return takes
 }
 
-// reserves is what is reserved of a limit: the prompt and the answer that is asked for, or the route's
-// usual answer, which a small limit cuts.
+// reserves is what is reserved of a limit: the prompt and each answer that is asked for, or as many of the
+// route's usual answers, which a small limit cuts.
 func (q *Query) reserves(route *Route, count uint64) uint64 {
+	answers := max(1, q.Answers)
 	if q.MaxAsked > 0 {
-		return q.Prompt + q.MaxAsked
+		return q.Prompt + answers*q.MaxAsked
 	}
-	return max(q.Prompt, min(q.Prompt+route.AnswerTokens, count))
+	return max(q.Prompt, min(q.Prompt+answers*route.AnswerTokens, count))
 }
 
 // YAML writes the limits as tollgate.yaml has them: routes, clients, limits. The upstream is called up.

@@ -1522,8 +1522,9 @@ type Route struct {
 	Limits []*Limit `protobuf:"bytes,7,rep,name=limits,proto3" json:"limits,omitempty"`
 	// How many calls may be under way at once, on each Tollgate; one more is refused. Default: any number.
 	MaxInFlight uint32 `protobuf:"varint,8,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
-	// Tokens that are reserved for an answer whose request does not say how many it may have
-	// (max_tokens and the like), where tokens are limited. Default 1024.
+	// Tokens that are reserved for an answer whose request does not say how many it may have (max_tokens,
+	// max_completion_tokens, max_output_tokens: of several the largest counts), where tokens are limited; for each
+	// answer where it asks for several (n, best_of). Default 1024.
 	AnswerTokens uint32 `protobuf:"varint,9,opt,name=answer_tokens,json=answerTokens,proto3" json:"answer_tokens,omitempty"`
 	// How the tokens of a stream are known whose client did not ask for its usage.
 	//
