@@ -68,6 +68,10 @@ type Listener struct {
 	AllowOrigins []string     // origins that CORS allows; empty: all
 	IdleTimeout  time.Duration
 	AccessLog    string // a file on Envoy's machine; empty: none
+
+	MaxBody        uint64        // bytes of a request's body, on routes that do not say otherwise
+	RequestTimeout time.Duration // until a request has arrived
+	MaxConnections uint32        // clients that are connected; 0: as many as Envoy bears
 }
 
 // Certificate is a server's certificate chain and private key, both PEM.
@@ -129,6 +133,9 @@ type Route struct {
 
 	// MaxInFlight is how many calls may be under way at once; 0: any number.
 	MaxInFlight int
+
+	// MaxBody is how many bytes a request's body may have.
+	MaxBody uint64
 
 	// AnswerTokens is reserved for an answer whose request does not say how long it may be.
 	AnswerTokens uint64

@@ -142,6 +142,9 @@ func dump(c *Config) string {
 	line("source: %s", c.Source)
 	l := c.Listener
 	line("listener: %s tls=%t trusted_hops=%d cors=%t origins=%v idle_timeout=%s", l.Address, l.TLS != nil, l.TrustedHops, l.CORS, l.AllowOrigins, l.IdleTimeout)
+	if l.MaxBody != DefaultMaxBody || l.RequestTimeout != DefaultRequestTimeout || l.MaxConnections > 0 {
+		line("  max_body_bytes=%d request_timeout=%s max_connections=%d", l.MaxBody, l.RequestTimeout, l.MaxConnections)
+	}
 	line("admin: %s", c.Admin)
 	for _, u := range c.Upstreams {
 		keys := make([]string, len(u.Keys))
@@ -170,6 +173,9 @@ func dump(c *Config) string {
 		}
 		if r.MaxInFlight > 0 || r.AnswerTokens != DefaultAnswerTokens || r.ExactUsage {
 			line("  max_in_flight=%d answer_tokens=%d exact=%t", r.MaxInFlight, r.AnswerTokens, r.ExactUsage)
+		}
+		if r.MaxBody != l.MaxBody {
+			line("  max_body_bytes=%d", r.MaxBody)
 		}
 		for _, p := range r.Pace {
 			line("  pace %s path=%q%s", rate.Format(p.Rates), p.Path, optional(" clients=", len(p.Clients) > 0, p.Clients))

@@ -23,6 +23,8 @@ const (
 	DefaultAdmin          = "127.0.0.1:8001"
 	DefaultConnectTimeout = 10 * time.Second
 	DefaultIdleTimeout    = time.Hour
+	DefaultRequestTimeout = time.Hour
+	DefaultMaxBody        = 1 << 30
 )
 
 // resolver turns a valid message into a Config, collecting what is wrong on the way.
@@ -74,6 +76,10 @@ func (r *resolver) listener() {
 		AllowOrigins: m.GetCors().GetAllowOrigins(),
 		IdleTimeout:  duration(m.GetIdleTimeout(), DefaultIdleTimeout),
 		AccessLog:    r.message.GetTelemetry().GetAccessLog(),
+
+		MaxBody:        cmp.Or(m.GetMaxBodyBytes(), DefaultMaxBody),
+		RequestTimeout: duration(m.GetRequestTimeout(), DefaultRequestTimeout),
+		MaxConnections: m.GetMaxConnections(),
 	}
 }
 
@@ -197,6 +203,7 @@ func (r *resolver) routes() {
 			NameModels:           r.config.Listener.AccessLog != "",
 			ForwardClientAddress: m.GetForwardClientAddress(),
 			MaxInFlight:          int(m.GetMaxInFlight()),
+			MaxBody:              cmp.Or(m.GetMaxBodyBytes(), r.config.Listener.MaxBody),
 			AnswerTokens:         uint64(cmp.Or(m.GetAnswerTokens(), DefaultAnswerTokens)),
 			ExactUsage:           m.GetUsage() == "exact",
 			Guests:               guests,

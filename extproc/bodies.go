@@ -10,16 +10,33 @@ import (
 const maxPiece = 256 << 10
 
 // receive reads the request's body to its end, if Envoy sends it. Its error is an *exchange.Refusal
-// where the body is too large.
+// where the body is too large, or comes too slowly.
 func (s *stream) receive() error {
-	for whole := !s.comes; !whole; {
+	if !s.comes {
+		return nil
+	}
+	patience := s.wait()
+	err := s.receiveAll(patience)
+	if !patience.end() {
+		if patience.err != nil {
+			return patience.err
+		}
+		return tooSlow() // which has been sent
+	}
+	return err
+}
+
+func (s *stream) receiveAll(patience *patience) error {
+	for whole := false; !whole; {
 		message, err := s.rpc.Recv()
 		if err != nil {
 			return fmt.Errorf("receiving the body: %w", err)
 		}
 		switch {
 		case message.GetRequestBody() != nil:
-			s.body.add(message.GetRequestBody().GetBody())
+			chunk := message.GetRequestBody().GetBody()
+			s.body.add(chunk)
+			patience.came(len(chunk))
 			whole = message.GetRequestBody().GetEndOfStream()
 		case message.GetRequestTrailers() != nil:
 			s.trailers, whole = true, true

@@ -2,7 +2,7 @@ package extproc
 
 import (
 	"fmt"
-	"sync/atomic"
+	"sync"
 
 	"tollgate/extproc/exchange"
 )
@@ -11,24 +11,57 @@ import (
 // included.
 const maxAsked = 64 << 20
 
-// budget is how many bytes of bodies are held, by all gates or by all taps.
-type budget struct{ held atomic.Int64 }
-
-// take asks for n more bytes.
-func (b *budget) take(n int) bool {
-	if b.held.Add(int64(n)) <= maxHeld {
-		return true
-	}
-	b.held.Add(-int64(n))
-	return false
+// budget is how many bytes of bodies are held, by all gates or by all taps. No client holds more than is left for
+// all others, so that one that sends much, and slowly, cannot keep them out.
+type budget struct {
+	mu   sync.Mutex
+	held int
+	by   map[string]int // of those who have a share
 }
 
-func (b *budget) give(n int) { b.held.Add(-int64(n)) }
+// take asks for n more bytes, for somebody, or for nobody in particular.
+func (b *budget) take(who string, n int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.held+n > maxHeld || who != "" && b.by[who]+n > maxHeld-b.held-n {
+		return false
+	}
+	b.add(who, n)
+	return true
+}
+
+func (b *budget) give(who string, n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.add(who, -n)
+}
+
+// add is called with the lock held.
+func (b *budget) add(who string, n int) {
+	b.held += n
+	if who == "" {
+		return
+	}
+	if b.by == nil {
+		b.by = map[string]int{}
+	}
+	if b.by[who] += n; b.by[who] == 0 {
+		delete(b.by, who)
+	}
+}
+
+// short tells whether more is held than what must not wait for anything leaves.
+func (b *budget) short() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.held > maxHeld/4
+}
 
 // body is a body that is kept until it is whole, as far as the budget goes.
 type body struct {
 	budget *budget
-	most   int // bytes that one body may have
+	who    string // whose share it is; empty: nobody's
+	most   int    // bytes that one body may have
 	bytes  []byte
 	gone   bool // too large: what was kept is forgotten
 	large  bool // larger than one may be, not than what all may hold
@@ -40,7 +73,7 @@ func (b *body) add(chunk []byte) {
 		return
 	}
 	b.large = len(b.bytes)+len(chunk) > b.most
-	if b.large || !b.budget.take(len(chunk)) {
+	if b.large || !b.budget.take(b.who, len(chunk)) {
 		b.free()
 		b.gone = true
 		return
@@ -51,14 +84,14 @@ func (b *body) add(chunk []byte) {
 // replace puts other bytes in the place of what was kept.
 func (b *body) replace(bytes []byte) {
 	if !b.kept {
-		b.budget.held.Add(int64(len(bytes) - len(b.bytes)))
+		b.budget.give(b.who, len(b.bytes)-len(bytes))
 	}
 	b.bytes = bytes
 }
 
 func (b *body) free() {
 	if !b.kept {
-		b.budget.give(len(b.bytes))
+		b.budget.give(b.who, len(b.bytes))
 	}
 	b.bytes = nil
 }

@@ -18,3 +18,11 @@ func errorBody(r *exchange.Refusal) []byte {
 	body, _ := json.Marshal(map[string]openAIError{"error": {Message: r.Message, Type: r.Type, Code: r.Code}})
 	return body
 }
+
+// errNowhere is the answer to what Envoy found no route for, whatever its path: CONNECT, and the like.
+func errNowhere() error {
+	return &exchange.Refusal{
+		Status: 404, Type: "invalid_request_error", Code: "unknown_route",
+		Message: "Tollgate: no route of this gateway takes this request.",
+	}
+}

@@ -200,6 +200,9 @@ func (g *Gate) admit(s *stream, first *extprocv3.ProcessingRequest) error {
 	if err != nil {
 		return err
 	}
+	if id == "" {
+		return errNowhere()
+	}
 	table := g.table.Load()
 	route, ok := table.routes[id]
 	if !ok {
@@ -249,6 +252,7 @@ func (g *Gate) decide(c *config.Config, v *visit) (err error) {
 	if v.decision.Client != nil {
 		v.say(config.ClientKey, v.decision.Client.Name)
 	}
+	v.body.who = v.sender()
 	if err = v.read(); err != nil {
 		return fmt.Errorf("reading the body: %w", err)
 	}
@@ -263,6 +267,14 @@ func (g *Gate) decide(c *config.Config, v *visit) (err error) {
 		return fmt.Errorf("taking from limits: %w", err)
 	}
 	return nil
+}
+
+// sender is who has sent the request: a client by its name, others by their addresses.
+func (v *visit) sender() string {
+	if v.decision.Client != nil {
+		return "client:" + v.decision.Client.Name
+	}
+	return "address:" + v.request.Address.String()
 }
 
 // follow leaves a request that passes for the tap, if one comes, and returns the call's id.

@@ -148,6 +148,16 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
+// TestNoRoute: what Envoy has no route for is refused, and is no failure of the gate.
+func TestNoRoute(t *testing.T) {
+	t.Parallel()
+	gate, _ := configured(t, zap.NewNop())
+	answer, err := ask(t, gate, "", head(t))
+	if immediate := answer.GetImmediateResponse(); !errors.Is(err, io.EOF) || immediate.GetStatus().GetCode() != 404 || verdict(answer) != config.VerdictRefuse {
+		t.Errorf("the stream ended with %v, the answer is %v", err, answer)
+	}
+}
+
 // TestFailures: what the gate cannot judge ends in an error, never in a clean end, and what is
 // logged holds no key.
 func TestFailures(t *testing.T) {
@@ -156,7 +166,6 @@ func TestFailures(t *testing.T) {
 	gate, c := configured(t, zap.New(core))
 	for name, attempt := range map[string]func() error{
 		"an unknown route": func() error { _, err := ask(t, gate, "/@0", head(t)); return err },
-		"no route":         func() error { _, err := ask(t, gate, "", head(t)); return err },
 		"not a head": func() error {
 			_, err := ask(t, gate, c.Routes[0].ID, &extprocv3.ProcessingRequest{Request: &extprocv3.ProcessingRequest_RequestBody{RequestBody: &extprocv3.HttpBody{}}})
 			return err

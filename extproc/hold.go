@@ -39,6 +39,7 @@ type hold struct {
 	api   openai.API
 	asked *openai.Request // kept where the tokens may have to be counted; else nil
 	kept  int             // bytes of it
+	who   string          // whose share of what gates hold they are
 }
 
 // take takes the request from all of its limits, or from none, and notes what is left for the answer's
@@ -149,7 +150,8 @@ func (g *Gate) tell(v *visit) {
 }
 
 // keep holds on to a request whose tokens the upstream may not tell: a stream that nobody asked for its
-// usage. Its bytes stay counted as held.
+// usage. Its bytes stay counted as held, and where those are many it is not kept: the estimate of its prompt is
+// good enough then.
 func (h *hold) keep(v *visit) {
 	if !h.owes() {
 		return
@@ -159,9 +161,9 @@ func (h *hold) keep(v *visit) {
 		return
 	}
 	h.api = v.asked.API
-	if v.asked.Stream {
+	if v.asked.Stream && !h.gate.gates.short() {
 		h.asked = v.asked
-		h.kept = len(v.body.bytes)
+		h.kept, h.who = len(v.body.bytes), v.body.who
 		v.body.kept = true
 	}
 }
@@ -196,7 +198,7 @@ func (h *hold) Done(answer *openai.Answer, end exchange.End) {
 	h.gate.settling.Go(func() {
 		defer h.gate.owing.Add(-1)
 		used, known := h.used(answer, end)
-		h.gate.gates.give(h.kept)
+		h.gate.gates.give(h.who, h.kept)
 		if !known {
 			h.gate.options.Settled(h.route, h.reservedTokens(), h.reservedTokens())
 			return

@@ -30,6 +30,7 @@ type stream struct {
 	trailers bool // it ends with trailers
 	responds bool // the answer comes, too, on its way to the client
 	reroute  bool // Envoy is to choose the route anew, by what was said
+	refused  bool // an answer of the gate's own was sent, and is the last word
 }
 
 // nothing is a header that no request has. Envoy chooses a route anew only where a header is changed.
@@ -132,8 +133,12 @@ func (s *stream) pass(decision auth.Decision, call string) error {
 	return s.forward()
 }
 
-// refuse sends an answer of the gate's own.
+// refuse sends an answer of the gate's own, once.
 func (s *stream) refuse(r *exchange.Refusal) error {
+	if s.refused {
+		return nil
+	}
+	s.refused = true
 	headers := append([]exchange.Header{{Name: "content-type", Value: "application/json"}}, r.Headers...)
 	s.say(config.VerdictKey, config.VerdictRefuse)
 	return s.verdict(&extprocv3.ProcessingResponse{

@@ -37,12 +37,15 @@ const (
 // httpFilters is the filter chain, in the order in which a request meets it. All stand for every
 // route; a route that does not need one says so (see bypass), so that a route that forgets is
 // closed, not open.
-func httpFilters(l *config.Listener) []*hcmv3.HttpFilter {
+//
+// What bounds bodies comes before all that could hold them.
+func httpFilters(l *config.Listener, bodyLimits []*hcmv3.HttpFilter) []*hcmv3.HttpFilter {
 	var filters []*hcmv3.HttpFilter
 	if l.CORS {
 		// First, because a browser's preflight carries no key.
 		filters = append(filters, httpFilter(corsFilter, &corsv3.Cors{}))
 	}
+	filters = append(filters, bodyLimits...)
 	return append(filters,
 		// Decides whether a request may pass, and gives it the upstream's key. Fails closed.
 		httpFilter(gateFilter, gate()),

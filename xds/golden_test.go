@@ -195,7 +195,8 @@ func static(t *testing.T, r *xds.Resources) *bootstrapv3.Bootstrap {
 func withRoutes(t *testing.T, l *listenerv3.Listener, r *xds.Resources) *listenerv3.Listener {
 	t.Helper()
 	l = proto.Clone(l).(*listenerv3.Listener) //nolint:forcetypeassert // a clone has its original's type
-	filter := l.GetFilterChains()[0].GetFilters()[0]
+	filters := l.GetFilterChains()[0].GetFilters()
+	filter := filters[len(filters)-1]
 	manager := &hcmv3.HttpConnectionManager{}
 	if err := filter.GetTypedConfig().UnmarshalTo(manager); err != nil {
 		t.Fatal(err)

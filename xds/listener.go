@@ -7,11 +7,13 @@ import (
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	connectionlimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/connection_limit/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"
 	requestidv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/request_id/uuid/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -21,18 +23,17 @@ import (
 const managerFilter = "envoy.filters.network.http_connection_manager"
 
 // listener is the port that clients connect to.
-func listener(l *config.Listener, certificate string, tracing *hcmv3.HttpConnectionManager_Tracing) *listenerv3.Listener {
-	manager := connectionManager(l)
+func listener(c *config.Config, certificate string, tracing *hcmv3.HttpConnectionManager_Tracing) *listenerv3.Listener {
+	l, manager := &c.Listener, connectionManager(&c.Listener)
+	manager.HttpFilters = httpFilters(l, bodyLimits(c))
+	// What is said on a WebSocket is no body, and has no bound.
+	manager.UpgradeConfigs = []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket", Filters: httpFilters(l, nil)}}
+	manager.RequestTimeout = durationpb.New(l.RequestTimeout)
 	if tracing != nil {
 		manager.Tracing = tracing
 		manager.RequestIdExtension = noRequestID()
 	}
-	chain := &listenerv3.FilterChain{
-		Filters: []*listenerv3.Filter{{
-			Name:       managerFilter,
-			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: anyOf(manager)},
-		}},
-	}
+	chain := &listenerv3.FilterChain{Filters: append(connectionLimit(l), networkFilter(managerFilter, manager))}
 	if certificate != "" {
 		chain.TransportSocket = &corev3.TransportSocket{
 			Name:       "envoy.transport_sockets.tls",
@@ -49,6 +50,21 @@ func listener(l *config.Listener, certificate string, tracing *hcmv3.HttpConnect
 	}
 }
 
+func networkFilter(name string, settings proto.Message) *listenerv3.Filter {
+	return &listenerv3.Filter{Name: name, ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: anyOf(settings)}}
+}
+
+// connectionLimit closes connections that are too many, before a byte of them is read.
+func connectionLimit(l *config.Listener) []*listenerv3.Filter {
+	if l.MaxConnections == 0 {
+		return nil
+	}
+	return []*listenerv3.Filter{networkFilter("envoy.filters.network.connection_limit", &connectionlimitv3.ConnectionLimit{
+		StatPrefix:     ListenerName,
+		MaxConnections: wrapperspb.UInt64(uint64(l.MaxConnections)),
+	})}
+}
+
 // connectionManager is how Envoy speaks HTTP with clients, after its guide for edge proxies, except
 // where streams of hours and uploads of any size must pass.
 func connectionManager(l *config.Listener) *hcmv3.HttpConnectionManager {
@@ -56,7 +72,6 @@ func connectionManager(l *config.Listener) *hcmv3.HttpConnectionManager {
 		StatPrefix:     ListenerName,
 		CodecType:      hcmv3.HttpConnectionManager_AUTO,
 		RouteSpecifier: routesByADS(RouteName),
-		HttpFilters:    httpFilters(l),
 		HttpProtocolOptions: &corev3.Http1ProtocolOptions{
 			EnableTrailers:        true,
 			AcceptHttp_10:         true,
@@ -72,7 +87,6 @@ func connectionManager(l *config.Listener) *hcmv3.HttpConnectionManager {
 			IdleTimeout:                  durationpb.New(time.Hour),
 			HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_REJECT_REQUEST, // api_key is not api-key
 		},
-		UpgradeConfigs: []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
 
 		// Time. Headers must come at once; bodies and answers take as long as something moves.
 		RequestHeadersTimeout: durationpb.New(10 * time.Second),

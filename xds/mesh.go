@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -103,7 +104,9 @@ func turnedOn(said map[string]*anypb.Any) map[string]*anypb.Any {
 		filters[name] = anyOf(&routev3.FilterConfig{Config: &anypb.Any{}})
 	}
 	maps.Copy(filters, said)
-	maps.DeleteFunc(filters, func(_ string, said *anypb.Any) bool { return proto.Equal(said, off()) })
+	maps.DeleteFunc(filters, func(name string, said *anypb.Any) bool {
+		return proto.Equal(said, off()) || strings.HasPrefix(name, bodyFilter) // a mesh bounds bodies by itself
+	})
 	return filters
 }
 

@@ -40,7 +40,7 @@ func Build(c *config.Config, systemCA, shared string) (*Resources, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Listeners = append(r.Listeners, listener(&c.Listener, certificate, tracing))
+	r.Listeners = append(r.Listeners, listener(c, certificate, tracing))
 	r.Routes = append(r.Routes, routeConfiguration(c, to))
 	if shared != "" && slices.ContainsFunc(c.Routes, sharesCalls) {
 		r.Listeners = append(r.Listeners, sharedListener(&c.Listener, shared))

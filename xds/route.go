@@ -25,7 +25,9 @@ func routeConfiguration(c *config.Config, to map[*config.Route][]lead) *routev3.
 	routes := []*routev3.Route{health()}
 	for _, route := range c.Routes {
 		for _, l := range to[route] {
-			routes = append(routes, routesOf(route, &l)...)
+			ours := routesOf(route, &l)
+			limitBodies(ours, route, &c.Listener)
+			routes = append(routes, ours...)
 		}
 	}
 	if len(c.Routes) == 0 || c.Routes[len(c.Routes)-1].Prefix != "/" {

@@ -34,10 +34,7 @@ func sharedListener(l *config.Listener, path string) *listenerv3.Listener {
 		Address: &corev3.Address{Address: &corev3.Address_Pipe{
 			Pipe: &corev3.Pipe{Path: path, Mode: 0o600},
 		}},
-		FilterChains: []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{{
-			Name:       managerFilter,
-			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: anyOf(manager)},
-		}}}},
+		FilterChains:                  []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{networkFilter(managerFilter, manager)}}},
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(bufferLimit),
 	}
 }

@@ -9,10 +9,12 @@ package envoytest
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -100,6 +102,12 @@ func run(tb testing.TB, bootstrap envoy.Bootstrap) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	keep(tb, cmd)
+}
+
+// keep starts an Envoy, and ends it with the test.
+func keep(tb testing.TB, cmd *exec.Cmd) (pid int) {
+	tb.Helper()
 	var output strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
@@ -112,6 +120,7 @@ func run(tb testing.TB, bootstrap envoy.Bootstrap) {
 			tb.Logf("Envoy said:\n%s", &output)
 		}
 	})
+	return cmd.Process.Pid
 }
 
 // await asks until there is an answer.
@@ -119,7 +128,7 @@ func await(tb testing.TB, url string) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
 	defer cancel()
-	client := &http.Client{}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // it is this machine's
 	defer client.CloseIdleConnections()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()

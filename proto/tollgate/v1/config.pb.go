@@ -985,9 +985,20 @@ type Listener struct {
 	Cors *CORS `protobuf:"bytes,4,opt,name=cors,proto3" json:"cors,omitempty"`
 	// A stream on which nothing moves for so long, in either direction, is ended. Default 1h, so
 	// that models that think long and idle realtime sessions live.
-	IdleTimeout   *durationpb.Duration `protobuf:"bytes,5,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	IdleTimeout *durationpb.Duration `protobuf:"bytes,5,opt,name=idle_timeout,json=idleTimeout,proto3" json:"idle_timeout,omitempty"`
+	// The largest body of a request, in bytes; what is larger, or has no end, is refused (413). Of bodies that
+	// Tollgate must read it takes no more than 64 MiB, whatever is written here. WebSockets are not bounded.
+	// Default: 1 GiB (1073741824), which is above what OpenAI takes as a file.
+	MaxBodyBytes uint64 `protobuf:"varint,30,opt,name=max_body_bytes,json=maxBodyBytes,proto3" json:"max_body_bytes,omitempty"`
+	// How long a request may take to arrive, its body included, unless its answer has begun; then it is refused
+	// (408). Its headers have 10s, whatever is written here. Default 1h.
+	RequestTimeout *durationpb.Duration `protobuf:"bytes,31,opt,name=request_timeout,json=requestTimeout,proto3" json:"request_timeout,omitempty"`
+	// How many clients may be connected at once; one more connection is closed at once. One that speaks HTTP/2 can
+	// have 1000 requests under way. Default: any number, as far as Envoy goes (see `tollgate bootstrap --help`:
+	// 50000, or what open files allow).
+	MaxConnections uint32 `protobuf:"varint,32,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Listener) Reset() {
@@ -1053,6 +1064,27 @@ func (x *Listener) GetIdleTimeout() *durationpb.Duration {
 		return x.IdleTimeout
 	}
 	return nil
+}
+
+func (x *Listener) GetMaxBodyBytes() uint64 {
+	if x != nil {
+		return x.MaxBodyBytes
+	}
+	return 0
+}
+
+func (x *Listener) GetRequestTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.RequestTimeout
+	}
+	return nil
+}
+
+func (x *Listener) GetMaxConnections() uint32 {
+	if x != nil {
+		return x.MaxConnections
+	}
+	return 0
 }
 
 // A server's certificate.
@@ -1546,7 +1578,9 @@ type Route struct {
 	Upstreams []*Target `protobuf:"bytes,21,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
 	// Other upstreams for requests that ask for some models, or for those of some clients: of the rules that match,
 	// the first counts. Where one is for some models, the bodies of all requests are read, up to 64 MiB.
-	Models        []*ModelRule `protobuf:"bytes,22,rep,name=models,proto3" json:"models,omitempty"`
+	Models []*ModelRule `protobuf:"bytes,22,rep,name=models,proto3" json:"models,omitempty"`
+	// The largest body of this route's requests, in the place of listener.max_body_bytes.
+	MaxBodyBytes  uint64 `protobuf:"varint,30,opt,name=max_body_bytes,json=maxBodyBytes,proto3" json:"max_body_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1684,6 +1718,13 @@ func (x *Route) GetModels() []*ModelRule {
 		return x.Models
 	}
 	return nil
+}
+
+func (x *Route) GetMaxBodyBytes() uint64 {
+	if x != nil {
+		return x.MaxBodyBytes
+	}
+	return 0
 }
 
 // An upstream of several.
@@ -2035,7 +2076,7 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\bprotocol\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17R\x00R\x04grpcR\rhttp/protobufR\bprotocol\x124\n" +
 	"\x06sample\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x06sample\x88\x01\x01\x12\x18\n" +
 	"\aprompts\x18\x04 \x01(\bR\apromptsB\t\n" +
-	"\a_sample\"\x83\x03\n" +
+	"\a_sample\"\xb6\x04\n" +
 	"\bListener\x12\xa9\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x8e\x01\xbaH\x8a\x01\xba\x01\x86\x01\n" +
 	"\aaddress\x12)must be IP:PORT, for example 0.0.0.0:8000\x1aPthis == '' || this.isHostAndPort(true) && this.matches('^[0-9a-fA-F:.\\\\[\\\\]]+$')R\aaddress\x12(\n" +
@@ -2043,7 +2084,11 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\ftrusted_hops\x18\x03 \x01(\rB\a\xbaH\x04*\x02\x18 R\vtrustedHops\x12%\n" +
 	"\x04cors\x18\x04 \x01(\v2\x11.tollgate.v1.CORSR\x04cors\x12N\n" +
 	"\fidle_timeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
-	"\"\x04\b\x80\xa3\x052\x02\b\x01R\vidleTimeout\"r\n" +
+	"\"\x04\b\x80\xa3\x052\x02\b\x01R\vidleTimeout\x122\n" +
+	"\x0emax_body_bytes\x18\x1e \x01(\x04B\f\xbaH\t2\a\x18\x80\x80\x80\x80\x80 R\fmaxBodyBytes\x12T\n" +
+	"\x0frequest_timeout\x18\x1f \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
+	"\"\x04\b\x80\xa3\x052\x02\b\x01R\x0erequestTimeout\x12'\n" +
+	"\x0fmax_connections\x18  \x01(\rR\x0emaxConnections\"r\n" +
 	"\tServerTLS\x122\n" +
 	"\x10certificate_file\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x0fcertificateFile\x121\n" +
 	"\x10private_key_file\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x0eprivateKeyFile\"U\n" +
@@ -2077,7 +2122,7 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\tB5\xbaH2\xba\x01/\n" +
 	"\x04path\x12\x11must begin with /\x1a\x14this.startsWith('/')R\x04path\x12J\n" +
 	"\binterval\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x13\xbaH\x10\xaa\x01\r\"\x04\b\x80\xa3\x052\x05\x10\x80\xc2\xd7/R\binterval\x12F\n" +
-	"\atimeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\atimeout\"\xe0\x06\n" +
+	"\atimeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\atimeout\"\x94\a\n" +
 	"\x05Route\x12\xf6\x01\n" +
 	"\x06prefix\x18\x01 \x01(\tB\xdd\x01\xbaH\xd9\x01\xba\x01\xd5\x01\n" +
 	"\x06prefix\x12imust begin with / and hold no empty segment, no . or .. segment, no query, no white space, and ASCII only\x1a`this.matches('^/$|^(/[^/?#\\\\s%\\\\\\\\\\\\x{80}-\\\\x{10FFFF}]+)+/?$') && !this.matches('/[.][.]?(/|$)')R\x06prefix\x12\x1a\n" +
@@ -2095,7 +2140,8 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x05cache\x18\f \x01(\v2\x12.tollgate.v1.CacheR\x05cache\x12(\n" +
 	"\x05retry\x18\x14 \x01(\v2\x12.tollgate.v1.RetryR\x05retry\x121\n" +
 	"\tupstreams\x18\x15 \x03(\v2\x13.tollgate.v1.TargetR\tupstreams\x12.\n" +
-	"\x06models\x18\x16 \x03(\v2\x16.tollgate.v1.ModelRuleR\x06modelsB\x06\n" +
+	"\x06models\x18\x16 \x03(\v2\x16.tollgate.v1.ModelRuleR\x06models\x122\n" +
+	"\x0emax_body_bytes\x18\x1e \x01(\x04B\f\xbaH\t2\a\x18\x80\x80\x80\x80\x80 R\fmaxBodyBytesB\x06\n" +
 	"\x04_log\"G\n" +
 	"\x06Target\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12 \n" +
@@ -2174,25 +2220,26 @@ var file_tollgate_v1_config_proto_depIdxs = []int32{
 	11, // 18: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
 	12, // 19: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
 	22, // 20: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
-	22, // 21: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
-	16, // 22: tollgate.v1.Upstream.health_check:type_name -> tollgate.v1.HealthCheck
-	15, // 23: tollgate.v1.Upstream.rename:type_name -> tollgate.v1.Rename
-	22, // 24: tollgate.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
-	22, // 25: tollgate.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
-	21, // 26: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
-	4,  // 27: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
-	5,  // 28: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
-	2,  // 29: tollgate.v1.Route.cache:type_name -> tollgate.v1.Cache
-	1,  // 30: tollgate.v1.Route.retry:type_name -> tollgate.v1.Retry
-	18, // 31: tollgate.v1.Route.upstreams:type_name -> tollgate.v1.Target
-	19, // 32: tollgate.v1.Route.models:type_name -> tollgate.v1.ModelRule
-	18, // 33: tollgate.v1.ModelRule.upstreams:type_name -> tollgate.v1.Target
-	4,  // 34: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	22, // 21: tollgate.v1.Listener.request_timeout:type_name -> google.protobuf.Duration
+	22, // 22: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
+	16, // 23: tollgate.v1.Upstream.health_check:type_name -> tollgate.v1.HealthCheck
+	15, // 24: tollgate.v1.Upstream.rename:type_name -> tollgate.v1.Rename
+	22, // 25: tollgate.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
+	22, // 26: tollgate.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
+	21, // 27: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
+	4,  // 28: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
+	5,  // 29: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
+	2,  // 30: tollgate.v1.Route.cache:type_name -> tollgate.v1.Cache
+	1,  // 31: tollgate.v1.Route.retry:type_name -> tollgate.v1.Retry
+	18, // 32: tollgate.v1.Route.upstreams:type_name -> tollgate.v1.Target
+	19, // 33: tollgate.v1.Route.models:type_name -> tollgate.v1.ModelRule
+	18, // 34: tollgate.v1.ModelRule.upstreams:type_name -> tollgate.v1.Target
+	4,  // 35: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_v1_config_proto_init() }
