@@ -20,8 +20,12 @@ const (
 	// each followed by its key.
 	ToldHeader = "tollgate-told-"
 
-	// AddressAttribute is the request attribute that tells the gate the client's address and port.
-	AddressAttribute = "source.address"
+	// AddressHeader is the gRPC metadata that tells the gate the client's address.
+	AddressHeader = "tollgate-address"
+
+	// CallHeader is the gRPC metadata that tells the tap the id by which it finds what the gate knows of a
+	// request: what CallKey holds.
+	CallHeader = "tollgate-call"
 
 	// MetadataNamespace is where Envoy keeps what the gate says of a request.
 	MetadataNamespace = "tollgate"
@@ -59,7 +63,7 @@ const (
 	// client sees it.
 	WaitHeader = "x-tollgate-wait"
 
-	// CallKey is the id by which the tap finds what the gate knows of a request, in that namespace.
+	// CallKey is the id of a request that the tap is to follow, in that namespace.
 	CallKey = "call"
 
 	// LimitKey, RemainingKey and ResetKey, each followed by OfRequests or OfTokens, are the headroom of a

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"tollgate/config"
 	"tollgate/extproc/exchange"
@@ -39,8 +40,13 @@ func (v *visit) read() error {
 		return nil
 	}
 	v.asked = asked
-	v.say(config.ModelKey, asked.Model[:min(len(asked.Model), maxModel)])
+	v.say(config.ModelKey, shortened(asked.Model))
 	return nil
+}
+
+// shortened is as much of a model's name as is told. No message may hold a letter that is cut in two.
+func shortened(model string) string {
+	return strings.ToValidUTF8(model[:min(len(model), maxModel)], "")
 }
 
 // depends tells whether a policy must know what a request asks.

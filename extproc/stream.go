@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	filterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
@@ -52,7 +53,7 @@ func (s *stream) head(message *extprocv3.ProcessingRequest) (routeID string, req
 	}
 	s.expect(message)
 	s.responds = message.GetProtocolConfig().GetResponseBodyMode() == filterv3.ProcessingMode_FULL_DUPLEX_STREAMED
-	return s.routeID(), newRequest(headers.GetHeaders().GetHeaders(), clientAddress(message)), nil
+	return s.routeID(), newRequest(headers.GetHeaders().GetHeaders(), s.clientAddress()), nil
 }
 
 // expect notes what follows a request's headers.
@@ -77,8 +78,10 @@ func (s *stream) traceParent() string { return s.initial("traceparent") }
 
 func newRequest(headers []*corev3.HeaderValue, address netip.Addr) *exchange.Request {
 	request := &exchange.Request{Address: address, Headers: make([]exchange.Header, 0, len(headers))}
+	values := joined(headers)
 	for _, h := range headers {
-		value := string(h.GetRawValue())
+		var value string
+		value, values = values[:len(h.GetRawValue())], values[len(h.GetRawValue()):]
 		switch h.GetKey() {
 		case ":method":
 			request.Method = value
@@ -90,19 +93,28 @@ func newRequest(headers []*corev3.HeaderValue, address netip.Addr) *exchange.Req
 	return request
 }
 
-// clientAddress reads the attribute source.address. Where it cannot be read the address is not
-// valid, and rules about addresses refuse it.
-func clientAddress(message *extprocv3.ProcessingRequest) netip.Addr {
-	for _, attributes := range message.GetAttributes() {
-		if value, ok := attributes.GetFields()[config.AddressAttribute]; ok {
-			address, err := netip.ParseAddrPort(value.GetStringValue())
-			if err != nil {
-				return netip.Addr{}
-			}
-			return address.Addr().Unmap()
-		}
+// joined is the values of headers, one after the other: one copy for all.
+func joined(headers []*corev3.HeaderValue) string {
+	size := 0
+	for _, h := range headers {
+		size += len(h.GetRawValue())
 	}
-	return netip.Addr{}
+	var all strings.Builder
+	all.Grow(size)
+	for _, h := range headers {
+		all.Write(h.GetRawValue())
+	}
+	return all.String()
+}
+
+// clientAddress is where the client is. Where it cannot be read the address is not valid, and rules about
+// addresses refuse it.
+func (s *stream) clientAddress() netip.Addr {
+	address, err := netip.ParseAddr(s.initial(config.AddressHeader))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return address.Unmap()
 }
 
 // pass sends the verdict that the request may go on, changed. By the call's id, if it has one, the

@@ -30,7 +30,7 @@ type tap struct {
 
 // watch runs a tap until the answer's end, or until Envoy ends the stream: then the call was cut.
 func (g *Gate) watch(s *stream, message *extprocv3.ProcessingRequest) error {
-	admission := g.handoff.take(said(message, config.CallKey))
+	admission := g.handoff.take(s.initial(config.CallHeader))
 	if admission == nil {
 		return nil // an answer of the gate's own, whose listeners know already
 	}

@@ -2,7 +2,6 @@ package xds
 
 import (
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	codecv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/upstream_codec/v3"
@@ -67,7 +66,7 @@ func attemptsOf(route *config.Route, l *lead, body bool) map[string]*anypb.Any {
 	if !l.attempts {
 		return nil
 	}
-	attempt := &extprocv3.ExtProcOverrides{GrpcInitialMetadata: named(route)}
+	attempt := &extprocv3.ExtProcOverrides{GrpcInitialMetadata: named(route.ID)}
 	filters := map[string]*anypb.Any{answerFilter: override(attempt)}
 	if body && l.several() && l.choice.Renames() {
 		attempt.ProcessingMode = gateMode(true, false)
@@ -102,10 +101,8 @@ func learns(upstream string) *extprocv3.ExternalProcessor {
 
 // asks is what both have in common. The route is named by each route: see attemptsOf.
 func asks(upstream string) *extprocv3.ExternalProcessor {
-	service := toTollgate()
-	service.InitialMetadata = []*corev3.HeaderValue{{Key: config.UpstreamHeader, Value: upstream}}
 	return &extprocv3.ExternalProcessor{
-		GrpcService: service,
+		GrpcService: toTollgate(tells(config.UpstreamHeader, upstream)),
 		ProcessingMode: &extprocv3.ProcessingMode{
 			RequestHeaderMode:   extprocv3.ProcessingMode_SKIP,
 			RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,

@@ -155,11 +155,12 @@ routes: [{prefix: /, upstream: up}]
 // recorded is what the gate's own tests play back.
 const recorded = "../extproc/testdata/head.txtpb"
 
-// TestHead: what Envoy sends to the gate is what was recorded from it, and the stream names the route.
+// TestHead: what Envoy sends to the gate is what was recorded from it, and the stream names the route and the
+// client's address.
 func TestHead(t *testing.T) {
 	t.Parallel()
 	heads := make(chan *extprocv3.ProcessingRequest, 1)
-	routes := make(chan []string, 1)
+	routes, addresses := make(chan []string, 1), make(chan []string, 1)
 	url := startEnvoy(t, gate{process: func(s extprocv3.ExternalProcessor_ProcessServer) error {
 		head, err := s.Recv()
 		if err != nil {
@@ -167,12 +168,16 @@ func TestHead(t *testing.T) {
 		}
 		heads <- head
 		routes <- metadata.ValueFromIncomingContext(s.Context(), config.RouteHeader)
+		addresses <- metadata.ValueFromIncomingContext(s.Context(), config.AddressHeader)
 		return s.Send(passWith(config.VerdictPass))
 	}}, newUpstream(t).URL)
 	ask(t, url)
 
 	if route := <-routes; len(route) != 1 || !strings.HasPrefix(route[0], "/@") {
 		t.Errorf("the stream names the route %q, want one that begins with /@", route)
+	}
+	if diff := cmp.Diff([]string{"127.0.0.1"}, <-addresses); diff != "" {
+		t.Errorf("the stream names the client's address (-want +got):\n%s", diff)
 	}
 	// Ports differ from run to run.
 	ports := regexp.MustCompile(`127\.0\.0\.1:\d+`)

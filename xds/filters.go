@@ -72,17 +72,19 @@ func httpFilter(name string, settings proto.Message) *hcmv3.HttpFilter {
 // gate asks `tollgate serve` about the request's headers, and nothing more unless a route needs it.
 func gate() *extprocv3.ExternalProcessor {
 	return &extprocv3.ExternalProcessor{
-		GrpcService:      toTollgate(),
+		// Said once, by the filter for all routes: Envoy would make the service anew for each request on a
+		// route that says it itself, and attributes and metadata in messages cost more than these.
+		GrpcService: toTollgate(
+			tells(config.RouteHeader, "%ROUTE_NAME%"),
+			tells(config.AddressHeader, "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
+		),
 		FailureModeAllow: false,
 		StatusOnError:    &typev3.HttpStatus{Code: typev3.StatusCode_ServiceUnavailable},
 		MessageTimeout:   durationpb.New(gateTimeout),
 		ProcessingMode:   gateMode(false, false),
 		// A body goes on as it came; where the gate changes it, it says how long it is then.
 		AllowContentLengthHeader: true,
-		RequestAttributes:        []string{config.AddressAttribute},
-		MetadataOptions: &extprocv3.MetadataOptions{
-			ReceivingNamespaces: &extprocv3.MetadataOptions_MetadataNamespaces{Untyped: []string{config.MetadataNamespace}},
-		},
+		MetadataOptions:          &extprocv3.MetadataOptions{ReceivingNamespaces: ours()},
 		// Envoy chooses the route anew where the gate asks for it: see variant.
 		RouteCacheAction: extprocv3.ExternalProcessor_DEFAULT,
 	}
@@ -114,13 +116,10 @@ func gateMode(request, response bool) *extprocv3.ProcessingMode {
 // tap sends copies of what streams by. No byte waits for it.
 func tap() *extprocv3.ExternalProcessor {
 	return &extprocv3.ExternalProcessor{
-		GrpcService:       toTollgate(),
+		GrpcService:       toTollgate(tells(config.CallHeader, said(config.CallKey))),
 		ObservabilityMode: true,
 		FailureModeAllow:  true,
 		ProcessingMode:    tapMode(true),
-		MetadataOptions: &extprocv3.MetadataOptions{
-			ForwardingNamespaces: &extprocv3.MetadataOptions_MetadataNamespaces{Untyped: []string{config.MetadataNamespace}},
-		},
 		// No key is among these.
 		ForwardRules: &extprocv3.HeaderForwardingRules{AllowedHeaders: &matcherv3.ListStringMatcher{Patterns: []*matcherv3.StringMatcher{
 			exactly(":status"), exactly("content-type"), exactly("content-encoding"),
@@ -146,10 +145,16 @@ func tapMode(body bool) *extprocv3.ProcessingMode {
 	return mode
 }
 
-func toTollgate() *corev3.GrpcService {
+// toTollgate opens streams to `tollgate serve` that begin with what is told.
+func toTollgate(told ...*corev3.HeaderValue) *corev3.GrpcService {
 	return &corev3.GrpcService{
 		TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: GateCluster}},
+		InitialMetadata: told,
 	}
+}
+
+func tells(name, value string) *corev3.HeaderValue {
+	return &corev3.HeaderValue{Key: name, Value: value}
 }
 
 // lock demands the gate's word, and whatever else.
@@ -200,34 +205,48 @@ func isSaid(key, value string) *matcherv3.MetadataMatcher {
 	}
 }
 
-// filtersOf says which filters a route goes through, tells the gate, on each stream, which route Envoy
-// chose, and whether it gets the request's body and the answer.
+// filtersOf says which filters a route goes through, and whether the gate gets the request's body and the
+// answer.
 func filtersOf(route *config.Route, l *lead, request, response bool) map[string]*anypb.Any {
 	needs := route.Needs()
 	if !needs.Gate {
 		return bypass()
 	}
-	toGate := &extprocv3.ExtProcOverrides{GrpcInitialMetadata: named(route)}
+	filters := map[string]*anypb.Any{}
 	if request || response {
-		toGate.ProcessingMode = gateMode(request, response)
+		filters[gateFilter] = override(&extprocv3.ExtProcOverrides{ProcessingMode: gateMode(request, response)})
 	}
-	filters := map[string]*anypb.Any{gateFilter: override(toGate)}
 	if len(route.Choices) > 1 || l.several() {
 		filters[lockFilter] = anyOf(&rbacv3.RBACPerRoute{Rbac: lock(l.isNamed())})
 	}
 	maps.Copy(filters, attemptsOf(route, l, request))
-	switch {
-	case !needs.Tap:
+	if !needs.Tap {
 		filters[tapFilter] = off()
-	case needs.Request != config.NoBody:
-		filters[tapFilter] = override(&extprocv3.ExtProcOverrides{ProcessingMode: tapMode(false)})
+	} else if onTap := tapOn(needs, l); onTap != nil {
+		filters[tapFilter] = override(onTap)
 	}
 	return filters
 }
 
+// tapOn is what the tap does otherwise on a route; nil: nothing. Which upstream and which key an answer came
+// from is known with the answer only.
+func tapOn(needs config.Needs, l *lead) *extprocv3.ExtProcOverrides {
+	overrides := &extprocv3.ExtProcOverrides{}
+	if needs.Request != config.NoBody {
+		overrides.ProcessingMode = tapMode(false)
+	}
+	if l.attempts {
+		overrides.MetadataOptions = &extprocv3.MetadataOptions{ForwardingNamespaces: ours()}
+	}
+	if proto.Size(overrides) == 0 {
+		return nil
+	}
+	return overrides
+}
+
 // named tells whoever is asked which route Envoy chose.
-func named(route *config.Route) []*corev3.HeaderValue {
-	return []*corev3.HeaderValue{{Key: config.RouteHeader, Value: route.ID}}
+func named(id string) []*corev3.HeaderValue {
+	return []*corev3.HeaderValue{tells(config.RouteHeader, id)}
 }
 
 func override(o *extprocv3.ExtProcOverrides) *anypb.Any {

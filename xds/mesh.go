@@ -69,6 +69,9 @@ func ForMesh(c *config.Config) (*Mesh, error) {
 					continue // what Envoy itself answers is the mesh's business
 				}
 				route.RequestHeadersToRemove = slices.Concat(route.GetRequestHeadersToRemove(), configuration.GetRequestHeadersToRemove())
+				if err := nameToGate(route); err != nil {
+					return nil, err
+				}
 				route.TypedPerFilterConfig = turnedOn(route.GetTypedPerFilterConfig())
 				m.Routes = append(m.Routes, route)
 			}
@@ -95,6 +98,26 @@ func (m *Mesh) Filters() []*hcmv3.HttpFilter {
 		f.Disabled = true
 	}
 	return filters
+}
+
+// nameToGate has a route itself tell the gate its name: what the mesh calls it the gate does not know.
+func nameToGate(route *routev3.Route) error {
+	said, own := route.GetTypedPerFilterConfig()[gateFilter], &extprocv3.ExtProcPerRoute{}
+	if said.MessageIs(&routev3.FilterConfig{}) {
+		return nil // there is no gate
+	}
+	if said != nil {
+		if err := said.UnmarshalTo(own); err != nil {
+			return fmt.Errorf("reading a route of our own: %w", err)
+		}
+	}
+	overrides := own.GetOverrides()
+	if overrides == nil {
+		overrides = &extprocv3.ExtProcOverrides{}
+	}
+	overrides.GrpcInitialMetadata = named(route.GetName())
+	route.TypedPerFilterConfig[gateFilter] = override(overrides)
+	return nil
 }
 
 // turnedOn says for filters that are off by default what a route says of those that are on.

@@ -19,9 +19,6 @@ func extProc(p *extprocv3.ExternalProcessor) fields {
 	sees := fields{}
 	if mode.GetRequestHeaderMode() == extprocv3.ProcessingMode_SEND {
 		sees["request"] = body(mode.GetRequestBodyMode())
-		if attributes := p.GetRequestAttributes(); len(attributes) > 0 {
-			sees["request"].(fields)["attributes"] = attributes //nolint:forcetypeassert // see above
-		}
 	}
 	if mode.GetResponseHeaderMode() == extprocv3.ProcessingMode_SEND {
 		sees["response"] = body(mode.GetResponseBodyMode())
@@ -29,8 +26,10 @@ func extProc(p *extprocv3.ExternalProcessor) fields {
 	policy := fields{
 		"backendRefs":    []fields{{"group": envoyGroup, "kind": "Backend", "name": gateName}},
 		"failOpen":       p.GetFailureModeAllow(),
-		"metadata":       metadata,
 		"processingMode": sees,
+	}
+	if len(metadata) > 0 {
+		policy["metadata"] = metadata
 	}
 	if p.GetObservabilityMode() {
 		policy["shadowMode"] = true
@@ -66,7 +65,7 @@ func unsaid(p *extprocv3.ExternalProcessor) (fields, error) {
 	}
 	for _, said := range []string{
 		"grpc_service", "failure_mode_allow", "status_on_error", "message_timeout", "processing_mode",
-		"request_attributes", "metadata_options", "observability_mode",
+		"metadata_options", "observability_mode",
 	} {
 		delete(filter, said)
 	}

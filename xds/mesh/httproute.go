@@ -2,8 +2,10 @@ package mesh
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	"google.golang.org/protobuf/proto"
@@ -87,12 +89,26 @@ func processor(e *routev3.Route, filter string, base *extprocv3.ExternalProcesso
 	}
 	wanted := proto.CloneOf(base)
 	if own, ok := said.(*extprocv3.ExtProcPerRoute); ok {
-		wanted.GrpcService.InitialMetadata = own.GetOverrides().GetGrpcInitialMetadata()
+		wanted.GrpcService.InitialMetadata = merged(base.GetGrpcService().GetInitialMetadata(), own.GetOverrides().GetGrpcInitialMetadata())
 		if mode := own.GetOverrides().GetProcessingMode(); mode != nil {
 			wanted.ProcessingMode = mode
 		}
+		if options := own.GetOverrides().GetMetadataOptions(); options != nil {
+			wanted.MetadataOptions = options
+		}
 	}
 	return wanted, nil
+}
+
+// merged is what a filter tells the gate, and what a route tells instead.
+func merged(filter, route []*corev3.HeaderValue) []*corev3.HeaderValue {
+	told := slices.Clone(route)
+	for _, h := range filter {
+		if !slices.ContainsFunc(route, func(own *corev3.HeaderValue) bool { return own.GetKey() == h.GetKey() }) {
+			told = append(told, h)
+		}
+	}
+	return told
 }
 
 // processors are those that are on, in the order in which a request meets them.
