@@ -54,6 +54,7 @@ func rooms() map[string]room {
 			"tollgate/extproc/chatlog", "tollgate/extproc/usage", "tollgate/extproc/flow", "tollgate/extproc/tokens",
 			"tollgate/extproc/share",
 		}},
+		"tollgate/extproc/codec":          {envoy: true},
 		"tollgate/extproc/exchange":       {plain: true},
 		"tollgate/extproc/openai":         {},
 		"tollgate/extproc/openai/convert": {mayImport: []string{"tollgate/extproc/openai"}},

@@ -12,6 +12,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+
+	"tollgate/extproc/codec"
 )
 
 // sharedSocket is where Envoy takes the calls that several requests share: beside the socket on which it
@@ -33,9 +35,23 @@ func local(address string) bool {
 	return strings.HasPrefix(address, "unix://") || host == "localhost" || err == nil && ip.IsLoopback()
 }
 
+const (
+	// streamWindow and connectionWindow are how much Envoy may send ahead. That they are fixed spares the pings
+	// by which gRPC would find out what the connection could carry, after each message that came alone.
+	streamWindow, connectionWindow = 1 << 20, 16 << 20
+
+	// streamWorkers is how many goroutines wait for streams, with stacks that have grown: what comes while all
+	// are busy gets one of its own.
+	streamWorkers = 128
+)
+
 // newGRPCServer is a server for peers that open a stream a request, and are trusted.
 func newGRPCServer(secured ...grpc.ServerOption) *grpc.Server {
 	return grpc.NewServer(append(secured,
+		grpc.ForceServerCodecV2(codec.New()),
+		grpc.InitialWindowSize(streamWindow),
+		grpc.InitialConnWindowSize(connectionWindow),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxConcurrentStreams(1<<30),
 		grpc.MaxRecvMsgSize(64<<20), // a chunk of a body is as large as Envoy's buffers
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
