@@ -11,12 +11,15 @@ const redacted = "[redacted]"
 
 // line is one JSON object on its way into a file, its members in the order in which they are added.
 type line struct {
-	log *Log
-	out bytes.Buffer
+	log     *Log
+	out     bytes.Buffer
+	encoder *json.Encoder // into out
 }
 
 func (l *Log) newLine() *line {
 	made := &line{log: l}
+	made.encoder = json.NewEncoder(&made.out)
+	made.encoder.SetEscapeHTML(false)
 	made.out.WriteByte('{')
 	return made
 }
@@ -26,54 +29,49 @@ func (l *line) add(name string, value any) {
 	if l.log.drop[name] {
 		return
 	}
-	encoded, err := encode(value)
-	if err != nil {
-		return // a member of a request that is no JSON cannot come this far
-	}
-	if len(l.log.options.Redact) > 0 {
-		encoded = redact(encoded, l.log.options.Redact)
-	}
-	l.put(name, encoded)
+	l.put(name, value, l.log.options.Redact)
 }
 
 // keep adds a member that is Tollgate's own.
-func (l *line) keep(name string, value any) {
-	if encoded, err := encode(value); err == nil {
-		l.put(name, encoded)
+func (l *line) keep(name string, value any) { l.put(name, value, nil) }
+
+// put adds a member, as far as it is JSON: one of a request that is none cannot come this far.
+func (l *line) put(name string, value any, rules []*regexp.Regexp) {
+	before := l.out.Len()
+	if before > 1 {
+		l.out.WriteByte(',')
+	}
+	l.out.WriteByte('"')
+	l.out.WriteString(name) // one of ours: a plain word
+	l.out.WriteString(`":`)
+	start := l.out.Len()
+	if err := l.encode(value); err != nil {
+		l.out.Truncate(before)
+		return
+	}
+	if len(rules) > 0 {
+		changed := redact(l.out.Bytes()[start:], rules)
+		l.out.Truncate(start)
+		l.out.Write(changed)
 	}
 }
 
-func (l *line) put(name string, encoded []byte) {
-	if l.out.Len() > 1 {
-		l.out.WriteByte(',')
+// encode writes JSON on one line, with letters such as < as they are.
+func (l *line) encode(value any) error {
+	if raw, ok := value.(json.RawMessage); ok {
+		return json.Compact(&l.out, raw) //nolint:wrapcheck // put leaves the member out
 	}
-	key, _ := encode(name) // a string cannot fail
-	l.out.Write(key)
-	l.out.WriteByte(':')
-	l.out.Write(encoded)
+	if err := l.encoder.Encode(value); err != nil {
+		return err //nolint:wrapcheck // put leaves the member out
+	}
+	l.out.Truncate(l.out.Len() - 1) // the encoder ends each value with a newline
+	return nil
 }
 
 // end gives the line with its newline.
 func (l *line) end() []byte {
 	l.out.WriteString("}\n")
 	return l.out.Bytes()
-}
-
-// encode writes JSON on one line, with letters such as < as they are.
-func encode(value any) ([]byte, error) {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return nil, err //nolint:wrapcheck // the caller leaves the member out
-	}
-	encoded := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
-	if bytes.IndexByte(encoded, '\n') < 0 {
-		return encoded, nil
-	}
-	var compact bytes.Buffer
-	err := json.Compact(&compact, encoded) // a raw message keeps its own line ends
-	return compact.Bytes(), err
 }
 
 // redact replaces what the rules match in every string of a JSON value. Names are left alone.
@@ -84,11 +82,13 @@ func redact(encoded []byte, rules []*regexp.Regexp) []byte {
 	if decoder.Decode(&value) != nil {
 		return []byte(`"` + redacted + `"`)
 	}
-	changed, err := encode(redactValue(value, rules))
-	if err != nil {
+	var changed bytes.Buffer
+	encoder := json.NewEncoder(&changed)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(redactValue(value, rules)) != nil {
 		return []byte(`"` + redacted + `"`)
 	}
-	return changed
+	return bytes.TrimSuffix(changed.Bytes(), []byte("\n"))
 }
 
 func redactValue(value any, rules []*regexp.Regexp) any {

@@ -51,6 +51,7 @@ const (
 type Log struct {
 	options Options
 	drop    map[string]bool
+	asked   []member // that are recorded
 
 	queue  chan entry
 	queued atomic.Int64 // bytes
@@ -81,6 +82,7 @@ func New(options Options) *Log {
 	l := &Log{
 		options: options,
 		drop:    map[string]bool{},
+		asked:   asked(),
 		queue:   make(chan entry, 1<<16),
 		drained: make(chan struct{}),
 	}

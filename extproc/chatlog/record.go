@@ -67,7 +67,8 @@ func (r *Record) Asked(request *openai.Request) {
 	}
 	r.told = true
 	l := r.log.newLine()
-	for _, m := range asked() {
+	l.out.Grow(r.log.sizeOf(request))
+	for _, m := range r.log.asked {
 		value, ok := request.Fields[m.name]
 		if !ok && request.API == openai.Chat {
 			value = m.byDefault
@@ -81,6 +82,15 @@ func (r *Record) Asked(request *openai.Request) {
 	if r.log.options.Print != nil {
 		printRequest(r.log.options.Print, r.call, request)
 	}
+}
+
+// sizeOf is about how long a request's line will be.
+func (l *Log) sizeOf(request *openai.Request) int {
+	size := 1 << 10
+	for _, m := range l.asked {
+		size += len(request.Fields[m.name])
+	}
+	return size
 }
 
 // who closes a request's line with who asked, and when.
@@ -138,6 +148,13 @@ type choice struct {
 	FinishReason string            `json:"finish_reason,omitempty"`
 }
 
+// usage is how many tokens a call took, as it is recorded.
+type usage struct {
+	Completion int `json:"completion_tokens"`
+	Prompt     int `json:"prompt_tokens"`
+	Total      int `json:"total_tokens"`
+}
+
 // answered writes what was answered: the first choice in OpenAI-Forward's fields, all of them where
 // there are several.
 func answered(l *line, answer *openai.Answer) {
@@ -171,9 +188,7 @@ func answered(l *line, answer *openai.Answer) {
 		l.add("choices", all)
 	}
 	if answer.Usage != nil {
-		l.keep("usage", map[string]int{
-			"prompt_tokens": answer.Usage.Prompt, "completion_tokens": answer.Usage.Completion, "total_tokens": answer.Usage.Total,
-		})
+		l.keep("usage", usage{answer.Usage.Completion, answer.Usage.Prompt, answer.Usage.Total})
 	}
 	if len(answer.Error) > 0 {
 		l.add("error", json.RawMessage(answer.Error))
