@@ -19,7 +19,9 @@ const (
 	forwardYAML   = "openai-forward-config.yaml" // where OpenAI-Forward 0.8 has it, it counts before .env
 )
 
-// source is where the configuration comes from, and what the command line says over it.
+// source is where the configuration comes from, and what the command line says over it. A file that was
+// read once counts as named from then on: should it vanish while Tollgate runs, what comes next in line must
+// not take its place, which could be the environment, and everyone could pass.
 type source struct {
 	config string // path of a tollgate.yaml; empty: the one in the working directory, if there is one
 	env    string // path of OpenAI-Forward's file, for where there is no tollgate.yaml; empty: as there
@@ -64,16 +66,16 @@ func (s *source) load() (*config.Config, error) {
 	if path != "" {
 		c, err = config.Load(path, os.LookupEnv)
 	} else {
-		c, err = config.LoadEnv(forwardFile(s.env), os.LookupEnv)
+		c, err = s.loadEnv()
 	}
 	var problems config.Problems
 	switch {
 	case errors.As(err, &problems):
 		return nil, fmt.Errorf("the configuration cannot be used:\n%w", indent(problems))
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, withHint(err, "name the file by --config, or start where tollgate.yaml is")
+		return nil, withHint(err, "name the file by --config or --env, or start where tollgate.yaml is")
 	case err != nil:
-		return nil, err //nolint:wrapcheck // it says what was being read
+		return nil, err
 	}
 	if s.port != 0 {
 		c.Listener.Address = netip.AddrPortFrom(c.Listener.Address.Addr(), s.port)
@@ -83,7 +85,24 @@ func (s *source) load() (*config.Config, error) {
 			return nil, fmt.Errorf("--admin must be IP:PORT: %w", err)
 		}
 	}
+	if path != "" {
+		s.config = path
+	}
 	return c, nil
+}
+
+// loadEnv reads what OpenAI-Forward reads: a file, if there is one or one is named, and the environment.
+func (s *source) loadEnv() (*config.Config, error) {
+	file := forwardFile(s.env)
+	_, err := os.Stat(file)
+	if err != nil && s.env != "" {
+		return nil, fmt.Errorf("reading OpenAI-Forward's variables: %w", err)
+	}
+	c, loadErr := config.LoadEnv(file, os.LookupEnv)
+	if err == nil && loadErr == nil {
+		s.env = file
+	}
+	return c, loadErr //nolint:wrapcheck // it says what was being read
 }
 
 // files lists what to watch: the configuration and the files that it names.
