@@ -25,6 +25,9 @@
 //	mock-step: NAME            send each event only when [Server.Step] says so
 //	mock-break: WHERE          cut the connection: after-headers, mid-body (between two events, or
 //	                           within the only one), mid-event, or reset (before any header)
+//	mock-garble: HOW           send what no upstream should: not-http, chunk (a chunk's length is none), too-long
+//	                           or too-short (content-length), half (a part as if it were whole), noise (within)
+//	mock-words: some words     answer with these
 //	mock-times: NAME 2         all this for the first two requests with this NAME, others as usual
 //	mock-for-key: KEY          all this for requests that show this key, others as usual
 //

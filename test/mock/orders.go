@@ -31,6 +31,8 @@ type orders struct {
 	events                 int   // 0: as many as the text has words
 	size                   int64 // -1: the usual
 	cut                    string
+	garble                 string
+	words                  string // the answer's; "": made of what was asked
 	step                   string
 	gzip                   bool
 	times                  string // a name, for which the orders hold so many times
@@ -80,6 +82,10 @@ func (o *orders) set(name, value string) (err error) {
 		o.size, err = number(value, 0, mostBytes)
 	case "mock-break":
 		o.cut, err = oneOf(value, breakHeaders, breakBody, breakEvent, breakReset)
+	case "mock-garble":
+		o.garble, err = oneOf(value, garbleNotHTTP, garbleChunk, garbleTooLong, garbleTooShort, garbleHalf, garbleNoise)
+	case "mock-words":
+		o.words = value
 	case "mock-step":
 		o.step = value
 	case "mock-times":

@@ -21,6 +21,10 @@ func (c *call) send(a answer) {
 	if c.orders.gzip {
 		a = compressed(a)
 	}
+	if c.orders.garble != "" {
+		c.garble(a)
+		return
+	}
 	c.sendHeader(a)
 	if c.orders.cut == breakHeaders {
 		c.abort()

@@ -37,6 +37,9 @@ func text(content json.RawMessage) string {
 // wordsFor is the mock's answer to a text: as many words as were ordered, each with the space
 // before it, so that joined they are the whole.
 func (c *call) wordsFor(asked string) []string {
+	if c.orders.words != "" {
+		return c.cycle(strings.Fields(c.orders.words))
+	}
 	return c.cycle(strings.Fields("The mock answers: " + asked))
 }
 
