@@ -12,12 +12,12 @@ import (
 // newLimits is where requests are counted: memory, which is swept until ctx ends, or a Redis that all
 // replicas share.
 func newLimits(ctx context.Context, log *zap.Logger, c config.LimitStore) (limit.Store, error) {
+	limit.Quiet() // the cache may be in Redis, too
 	memory := limit.NewMemory(limit.MemoryOptions{})
 	go memory.Run(ctx)
 	if c.Redis.Reveal() == "" {
 		return memory, nil
 	}
-	limit.Quiet()
 	shared, err := limit.NewRedis(limit.RedisOptions{URL: c.Redis.Reveal()})
 	if err != nil {
 		return nil, err //nolint:wrapcheck // it says what is wrong with the URL, and not the URL
