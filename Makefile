@@ -58,6 +58,10 @@ test-tools: envoy $(VENV)/.dotenv $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(TOOLS)/doc
 test-deploy: test-tools build ## Check what deploy holds for Kubernetes, and run it. Flags: ARGS="-run Name -v"
 	cd test/deploy && go test $(ARGS) ./...
 
+.PHONY: chaos
+chaos: test-tools build ## Run everything under load while all around it fails. CHAOS_SEED=… replays, CHAOS_SECONDS and CHAOS_ROUNDS lengthen
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} CHAOS_ROUNDS=$${CHAOS_ROUNDS:-3} go test -count=1 -timeout 0 -v -run 'TestChaos$$' $(ARGS) ./test/chaos
+
 .PHONY: lint
 lint: $(LINTER) ## Check style and known mistakes (.golangci.yml)
 	$(LINTER) run $(ARGS) ./...

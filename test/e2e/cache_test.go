@@ -141,6 +141,11 @@ func TestCacheKeepsNothingBroken(t *testing.T) {
 					{"mock-break", "mid-body"},
 					{"mock-break", "mid-event"},
 					{"mock-break", "reset"},
+					{"mock-garble", "chunk"},
+					{"mock-garble", "too-long"},
+					{"mock-garble", "too-short"},
+					{"mock-garble", "half"},
+					{"mock-garble", "noise"},
 				} {
 					text := fmt.Sprint(order, stream)
 					asked := len(upstream.Requests())
