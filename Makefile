@@ -77,7 +77,7 @@ proto: ## Make anew what the configuration's schema makes: Go code, JSON Schema,
 
 .PHONY: golden
 golden: envoy ## Rewrite the golden files, to be reviewed as a change
-	go test ./xds ./envoy ./config ./cmd/tollgate ./extproc/openai -update
+	go test ./xds ./envoy ./config ./cmd/tollgate ./extproc/openai ./extproc/usage -update
 
 .PHONY: bench
 bench: envoy build ## Measure what Tollgate costs, for docs/performance.md. Flags: make bench ARGS="-rounds 9"
