@@ -28,7 +28,7 @@ func (s *stream) receive() error {
 
 func (s *stream) receiveAll(patience *patience) error {
 	for whole := false; !whole; {
-		message, err := s.rpc.Recv()
+		message, err := s.recv()
 		if err != nil {
 			return fmt.Errorf("receiving the body: %w", err)
 		}

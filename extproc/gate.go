@@ -140,9 +140,9 @@ func (g *Gate) Process(rpc extprocv3.ExternalProcessor_ProcessServer) (err error
 		}
 	}()
 	s := &stream{rpc: rpc}
-	first, err := rpc.Recv()
+	first, err := s.recv()
 	if err != nil {
-		return status.FromContextError(rpc.Context().Err()).Err()
+		return g.conclude(s, fmt.Errorf("receiving the first message: %w", err))
 	}
 	attempt := s.initial(config.UpstreamHeader) != ""
 	switch {
@@ -166,8 +166,8 @@ func (g *Gate) conclude(s *stream, err error) error {
 		return s.refuse(refusal)
 	case errors.Is(err, errBroken):
 		return status.Error(codes.Unavailable, "the upstream broke the answer off")
-	case s.clientLeft():
-		return status.FromContextError(s.rpc.Context().Err()).Err()
+	case s.clientLeft(), errors.Is(err, errGone):
+		return status.Error(codes.Canceled, errGone.Error())
 	default:
 		g.log.Error("the gate could not decide; the request was refused", zap.Error(err))
 		return status.Error(codes.Internal, "the gate failed")

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	filterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -194,6 +195,42 @@ func TestFailures(t *testing.T) {
 	if logged.FilterMessageSnippet("panicked").Len() != 1 {
 		t.Errorf("want one panic logged, got %v", logged.All())
 	}
+}
+
+// TestGoneIsNoError: a client that goes before its body is whole is no fault of the gate, and no request passes.
+func TestGoneIsNoError(t *testing.T) {
+	t.Parallel()
+	core, logged := observer.New(zapcore.DebugLevel)
+	gate, c := configured(t, zap.New(core))
+	withBody := head(t)
+	withBody.GetRequestHeaders().EndOfStream = false
+	withBody.ProtocolConfig = &extprocv3.ProtocolConfiguration{RequestBodyMode: filterv3.ProcessingMode_FULL_DUPLEX_STREAMED}
+	for name, sent := range map[string][]*extprocv3.ProcessingRequest{"at once": nil, "after its headers": {withBody}} {
+		stream := &ending{messages: sent}
+		stream.ctx = metadata.NewIncomingContext(t.Context(), metadata.Pairs(config.RouteHeader, c.Routes[0].ID))
+		if err := gate.Process(stream); status.Code(err) != codes.Canceled {
+			t.Errorf("%s: the stream ended with %v", name, err)
+		}
+	}
+	if logged.Len() > 0 {
+		t.Errorf("logged: %v", logged.All())
+	}
+}
+
+// ending is a stream that Envoy ends when it has sent some messages.
+type ending struct {
+	played
+
+	messages []*extprocv3.ProcessingRequest
+}
+
+func (e *ending) Recv() (*extprocv3.ProcessingRequest, error) {
+	if len(e.messages) == 0 {
+		return nil, io.EOF
+	}
+	next := e.messages[0]
+	e.messages = e.messages[1:]
+	return next, nil
 }
 
 func fields(entry observer.LoggedEntry) []string {

@@ -62,7 +62,7 @@ func (v *visit) respond() error {
 	}
 	r := v.newResponse(v.letBody)
 	for last := false; !last; {
-		message, err := v.rpc.Recv()
+		message, err := v.recv()
 		if err != nil {
 			return fmt.Errorf("receiving the answer: %w", err)
 		}

@@ -3,6 +3,7 @@ package extproc
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -215,6 +216,18 @@ func mutation(set []exchange.Header, remove []string) *extprocv3.HeaderMutation 
 		})
 	}
 	return m
+}
+
+// errGone is the end of a stream on which more was to come: Envoy has given up the request.
+var errGone = errors.New("Envoy has given up the request")
+
+// recv waits for the next message.
+func (s *stream) recv() (*extprocv3.ProcessingRequest, error) {
+	message, err := s.rpc.Recv()
+	if errors.Is(err, io.EOF) {
+		return nil, errGone
+	}
+	return message, err //nolint:wrapcheck // the caller says what was to come
 }
 
 // clientLeft tells whether Envoy has given up the request, which is no fault of the gate.
