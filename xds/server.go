@@ -98,13 +98,15 @@ func (s *Server) Publish(ctx context.Context, next *Resources) error {
 	leaving := previous.union(retiring).without(next)
 	prepared := &Resources{Listeners: previous.Listeners, Routes: previous.Routes}
 	prepared.addAll(next.union(leaving))
-	err := s.push(ctx, prepared, next.beforeRoutes())
-	if err == nil {
-		s.waitForDNS(ctx, previous.union(retiring), next)
-		err = s.enforce(ctx, next, leaving)
-	}
-	if err != nil {
+	if err := s.push(ctx, prepared, next.beforeRoutes()); err != nil {
 		s.rollBack(previous, retiring)
+		return err
+	}
+	s.waitForDNS(ctx, previous.union(retiring), next)
+	err := s.enforce(ctx, next, leaving)
+	if err != nil {
+		// Routes may have moved, and lead to what is new until they are back.
+		s.rollBack(previous, previous.union(retiring).union(next).without(previous))
 	}
 	return err
 }
@@ -116,12 +118,18 @@ func (s *Server) enforce(ctx context.Context, next, leaving *Resources) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current, s.retiring, s.version = next, leaving, next.Version()
+	s.current, s.version = next, next.Version()
+	s.retireLater(leaving)
+	return nil
+}
+
+// retireLater plans that what is leaving is taken away when no request uses it any more. The caller holds s.mu.
+func (s *Server) retireLater(leaving *Resources) {
+	s.retiring = leaving
 	if s.retire != nil {
 		s.retire.Stop()
 	}
 	s.retire = time.AfterFunc(retireAfter, s.dropRetiring)
-	return nil
 }
 
 // dropRetiring takes away what no route has led to for retireAfter.
@@ -136,11 +144,14 @@ func (s *Server) dropRetiring() {
 	}
 }
 
-// rollBack gives the Envoys what was in force before.
-func (s *Server) rollBack(previous, retiring *Resources) {
-	if err := s.set(previous.union(retiring)); err != nil {
+// rollBack gives the Envoys what was in force before, beside what is leaving.
+func (s *Server) rollBack(previous, leaving *Resources) {
+	if err := s.set(previous.union(leaving)); err != nil {
 		s.log.Error("going back to the configuration in force", zap.Error(err))
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retireLater(leaving)
 }
 
 // push sets the resources and waits until every connected Envoy has acknowledged those awaited, or

@@ -160,11 +160,14 @@ func TestBadEdits(t *testing.T) {
 	g.edit(t, strings.Replace(oneRoute(upstream), "prefix: /", "prefx: /", 1), false)
 	g.await(t, `no such field; did you mean \"prefix\"?`, 1)
 
-	// 192.0.2.1 is nobody's address: Envoy cannot listen there.
+	// 192.0.2.1 is nobody's address: Envoy cannot listen there. The routes move all the same, to an upstream that
+	// is another by its settings, and back.
 	addresses := g.addresses
-	g.addresses = strings.Replace(addresses, "127.0.0.1", "192.0.2.1", 1)
-	g.edit(t, oneRoute(upstream), false)
-	g.await(t, "rejects the Listener", 1)
+	for i := range 20 {
+		g.addresses = strings.Replace(addresses, "127.0.0.1", "192.0.2.1", 1)
+		g.edit(t, strings.Replace(oneRoute(upstream), "keys: [sk", fmt.Sprintf("connect_timeout: %ds, keys: [sk", 20+i), 1), false)
+		g.await(t, "rejects the Listener", i+1)
+	}
 	g.await(t, "192.0.2.1", 1)
 
 	g.addresses = addresses
