@@ -80,6 +80,9 @@ func (p *private) Write(lines []byte) (int, error) {
 			return 0, fmt.Errorf("making the chat log's folder: %w", err)
 		}
 		p.made = true
+		if torn(p.path) {
+			_, _ = p.Logger.Write([]byte("\n")) // so that the next line stands alone
+		}
 	}
 	n, err := p.Logger.Write(lines)
 	if errors.Is(err, os.ErrNotExist) {
@@ -89,4 +92,19 @@ func (p *private) Write(lines []byte) (int, error) {
 		return n, fmt.Errorf("writing the chat log: %w", err)
 	}
 	return n, nil
+}
+
+// torn tells whether a file does not end with a line: the process that wrote it died, or its disk was full.
+func torn(path string) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }()
+	last := make([]byte, 1)
+	if _, err := file.Seek(-1, io.SeekEnd); err != nil {
+		return false // it is empty
+	}
+	_, err = io.ReadFull(file, last)
+	return err == nil && last[0] != '\n'
 }
