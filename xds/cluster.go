@@ -29,8 +29,18 @@ const (
 	// common), so that a request is not sent on a connection that is just being closed.
 	upstreamIdle = 50 * time.Second
 
-	// bufferLimit bounds what Envoy holds of one stream that flows faster in than out.
-	bufferLimit = 1 << 20
+	// bufferLimit bounds what Envoy holds of one stream, on either side, that flows faster in than out.
+	bufferLimit = 256 << 10
+
+	// retryLimit bounds what it holds of a request's body, so that it can be sent again.
+	retryLimit = 1 << 20
+
+	// Of HTTP/2 a connection's window must be more than twice as large as those of all its streams together: what
+	// is read slowly stands in it, and Envoy opens it again only when half of it has been read. Else those who
+	// read slowly would keep all others waiting for good.
+	upstreamStreams          = 100
+	upstreamStreamWindow     = 512 << 10
+	upstreamConnectionWindow = 128 << 20
 )
 
 // protocol is how an upstream is spoken to.
@@ -155,6 +165,9 @@ func httpProtocol(u *config.Upstream, speak protocol) *httpv3.HttpProtocolOption
 			Interval: durationpb.New(30 * time.Second),
 			Timeout:  durationpb.New(10 * time.Second),
 		},
+		MaxConcurrentStreams:        wrapperspb.UInt32(upstreamStreams),
+		InitialStreamWindowSize:     wrapperspb.UInt32(upstreamStreamWindow),
+		InitialConnectionWindowSize: wrapperspb.UInt32(upstreamConnectionWindow),
 	}
 	options := &httpv3.HttpProtocolOptions{
 		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: durationpb.New(upstreamIdle)},

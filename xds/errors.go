@@ -3,6 +3,7 @@ package xds
 import (
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	celv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/filters/cel/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -25,7 +26,7 @@ func localReplies() *hcmv3.LocalReplyConfig {
 			flagged("the upstream cannot be reached", "upstream_unreachable", 503, "UF", "UH", "NC", "DF"),
 			flagged("the upstream broke the connection before it answered", "upstream_reset", 503, "UC", "UR", "LR", "UPE"),
 			flagged("there was no answer in time", "timeout", 504, "UT", "SI", "DT"),
-			retryable(flagged("this gateway is overloaded; try again", "overloaded", 503, "OM")),
+			retryable(detailed("overload", "this gateway is overloaded; try again", "server_error", "overloaded")),
 			retryable(flagged("the upstream has as many requests as it may have; try again", "overloaded", 503, "UO")),
 			reply(403, "the gate ended without a verdict, so the request was refused", "server_error", "gate_without_verdict"),
 			reply(404, "no route of this gateway begins like this path", "invalid_request_error", "unknown_route"),
@@ -80,6 +81,22 @@ func flagged(message, code string, status uint32, flags ...string) *hcmv3.Respon
 		}},
 		StatusCode:         wrapperspb.UInt32(status),
 		BodyFormatOverride: errorFormat(message+" (%RESPONSE_FLAGS%)", "server_error", code),
+	}
+}
+
+// detailed words the answer that Envoy gives for one of its own reasons. It does so where neither status nor
+// flags tell: the flag of the overload manager is set only after the answer was made.
+func detailed(details, message, kind, code string) *hcmv3.ResponseMapper {
+	return &hcmv3.ResponseMapper{
+		Filter: &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_ExtensionFilter{
+			ExtensionFilter: &accesslogv3.ExtensionFilter{
+				Name: "envoy.access_loggers.extension_filters.cel",
+				ConfigType: &accesslogv3.ExtensionFilter_TypedConfig{TypedConfig: anyOf(&celv3.ExpressionFilter{
+					Expression: "response.code_details == '" + details + "'",
+				})},
+			},
+		}},
+		BodyFormatOverride: errorFormat(message, kind, code),
 	}
 }
 

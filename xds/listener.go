@@ -78,9 +78,11 @@ func connectionManager(l *config.Listener) *hcmv3.HttpConnectionManager {
 			DefaultHostForHttp_10: "localhost",
 		},
 		Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
+			// As in upstreamConnectionWindow: uploads that stand still do not hold up what shares their connection,
+			// such as other people's requests where a proxy gathers them.
 			MaxConcurrentStreams:        wrapperspb.UInt32(1000),
-			InitialStreamWindowSize:     wrapperspb.UInt32(1 << 20),
-			InitialConnectionWindowSize: wrapperspb.UInt32(16 << 20),
+			InitialStreamWindowSize:     wrapperspb.UInt32(512 << 10),
+			InitialConnectionWindowSize: wrapperspb.UInt32(1200 << 20),
 			AllowConnect:                true, // WebSockets over HTTP/2, RFC 8441
 		},
 		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{

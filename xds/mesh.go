@@ -72,6 +72,7 @@ func ForMesh(c *config.Config) (*Mesh, error) {
 				if err := nameToGate(route); err != nil {
 					return nil, err
 				}
+				route.RequestBodyBufferLimit = nil // older Envoys do not know it, and a mesh's keep as much anyway
 				route.TypedPerFilterConfig = turnedOn(route.GetTypedPerFilterConfig())
 				m.Routes = append(m.Routes, route)
 			}

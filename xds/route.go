@@ -113,6 +113,9 @@ func forward(route *config.Route, l *lead, cluster string, request, response boo
 		Action:               &routev3.Route_Route{Route: action},
 		TypedPerFilterConfig: filtersOf(route, l, request, response),
 	}
+	if route.Retry.Attempts > 1 {
+		r.RequestBodyBufferLimit = wrapperspb.UInt64(retryLimit)
+	}
 	if len(route.Limits) > 0 || route.Guests.Limited {
 		r.ResponseHeadersToAdd = headroom()
 	}

@@ -23,6 +23,7 @@ func runCommand() *cobra.Command {
 	var from source
 	var workers int
 	var drain time.Duration
+	var bounds envoy.Bootstrap
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run everything: Envoy, the gate and the xDS server",
@@ -36,17 +37,19 @@ Envoy is the one that $ENVOY_PATH names, else envoy on PATH, else the one that '
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := newLogger()
 			defer func() { _ = log.Sync() }()
-			return run(cmd.Context(), log, &from, workers, drain)
+			return run(cmd.Context(), log, &from, workers, drain, withinMeans(bounds))
 		},
 	}
 	from.addFlags(cmd.Flags())
 	cmd.Flags().IntVar(&workers, "workers", 0, "Envoy's `threads` for clients (default: one a core)")
+	cmd.Flags().Uint64Var(&bounds.MaxHeapBytes, "max-heap", 0, "`bytes` of memory at which Envoy begins to defend itself (default 2 GiB, half of the memory at most)")
+	cmd.Flags().Uint64Var(&bounds.MaxConnections, "max-connections", 0, "how many clients may be connected (default 50000, or as many as open files allow)")
 	addDrainFlag(cmd.Flags(), &drain)
 	return cmd
 }
 
 // run supervises Envoy and `tollgate serve` until ctx ends.
-func run(ctx context.Context, log *zap.Logger, from *source, workers int, drain time.Duration) error {
+func run(ctx context.Context, log *zap.Logger, from *source, workers int, drain time.Duration, bootstrap envoy.Bootstrap) error {
 	program, err := envoy.Find()
 	if err != nil {
 		return err //nolint:wrapcheck // it is a sentence, with a hint
@@ -71,6 +74,7 @@ func run(ctx context.Context, log *zap.Logger, from *source, workers int, drain 
 	if err != nil {
 		return err //nolint:wrapcheck // it is a sentence
 	}
+	bootstrap.Gate, bootstrap.Admin = gate, admin
 	return supervise(ctx, log,
 		child{
 			name: "envoy",
@@ -78,7 +82,7 @@ func run(ctx context.Context, log *zap.Logger, from *source, workers int, drain 
 				Path:      program,
 				Workers:   workers,
 				JSONLogs:  !term.IsTerminal(int(os.Stderr.Fd())),
-				Bootstrap: envoy.Bootstrap{Gate: gate, Admin: admin},
+				Bootstrap: bootstrap,
 			}.Command,
 			drain: func(ctx context.Context) { drainEnvoy(ctx, log, asked, drain) },
 		},
