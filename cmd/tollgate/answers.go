@@ -25,7 +25,14 @@ func newCache(log *zap.Logger, c config.CacheStore) (cache.Store, error) {
 			log.Error("Redis cannot be reached: requests go to their upstreams, and answers are not kept", zap.Error(err))
 		},
 		SetAside: func(path string, err error) {
-			log.Warn("a damaged file of the cache was set aside", zap.String("file", path), zap.Error(err))
+			log.Warn("the cache's files are damaged: they were set aside, and the cache is empty", zap.String("files", path), zap.Error(err))
+		},
+		Written: func(up bool, err error) {
+			if up {
+				log.Info("the cache's disk can be written again: answers are kept there")
+				return
+			}
+			log.Error("the cache's disk cannot be written: answers are not kept; those that are there are given", zap.Error(err))
 		},
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -43,5 +44,31 @@ func BenchmarkGetMemory(b *testing.B) {
 		if got, err := m.Get(b.Context(), number(1)); got == nil || err != nil {
 			b.Fatal("it is not there")
 		}
+	}
+}
+
+func BenchmarkGetDisk(b *testing.B) {
+	d, err := NewDisk(b.TempDir(), 256<<20, 1<<20, Watch{})
+	require.NoError(b, err)
+	defer func() { _ = d.Close() }()
+	for n := range 1000 {
+		require.NoError(b, d.Put(b.Context(), number(n), noiseOf(time.Now(), n)))
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if got, err := d.Get(b.Context(), number(n%1000)); got == nil || err != nil {
+			b.Fatal("it is not there")
+		}
+	}
+}
+
+func BenchmarkPutDisk(b *testing.B) {
+	d, err := NewDisk(b.TempDir(), 256<<20, 1<<20, Watch{})
+	require.NoError(b, err)
+	defer func() { _ = d.Close() }()
+	entry := noiseOf(time.Now(), 1)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		require.NoError(b, d.Put(b.Context(), number(n), entry))
 	}
 }

@@ -2,59 +2,66 @@ package cache
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Disk keeps entries in a directory, each in a file of its own: below answers-1 (the format), named by its
-// key. A file comes into being whole, by being renamed, so whatever ends the process leaves entries or
-// nothing; after a loss of power one may be damaged, which its checksum tells. Nothing is synced: the
-// system writes when it likes.
+// Disk keeps entries in an LSM database in a directory: pebble, in answers-1.lsm (1 is the format of entries).
+// An entry that was put is there after a kill -9; after a loss of power the last ones may not be. Files that
+// are damaged cost what is in the database: it is renamed to end in .corrupt, and an empty one begun. While the
+// disk cannot be written, what is there is read and nothing is put.
 //
-// It is not an embedded database, because of what those do where they are in trouble: badger ends the
-// whole process when the disk is full (it writes to mapped memory) or a table is damaged, pebble when its
-// log cannot be written. Here each of these is an error of one call.
+// It is not badger, since that ends the process in each of these cases: a full disk, or a table that is cut while
+// it is open, is a SIGBUS in its own goroutines (it maps its files), and opening a garbled table a panic there.
+// pebble reads and writes by calls, each block has a checksum, and it does without the disk's own files:
+// [diskFiles] stands in between.
 type Disk struct {
-	dir, answers string
-	maxBytes     int64
-	maxEntry     int
-	setAside     func(path string, err error)
-	now          func() time.Time
-	lock         *os.File
+	dir, path string
+	maxBytes  int64
+	maxEntry  int
+	watch     Watch
+	now       func() time.Time
+	files     vfs.FS
+	lock      *os.File
 
-	entries, bytes atomic.Int64 // as of the last sweep, and what was put since
-
-	mu     sync.RWMutex // held by itself to take all entries away, or to close
+	mu     sync.RWMutex // held by itself to close the database, or to have another
+	db     *database    // nil: there is none, because of why
+	why    error        // why nothing can be put
 	closed bool
+
+	putting sync.Mutex // what is counted is what is there
+	entries int64
+	kept    int64 // bytes of entries
+
+	aside atomic.Int64 // bytes of what was set aside
 
 	sweeping sync.Mutex
 	full     chan struct{} // asks for a sweep
+	trouble  chan struct{} // asks for another database
 	stop     chan struct{}
 	stopped  sync.WaitGroup
-	counted  chan struct{} // closed after the first sweep
+	said     error // why answers are not kept, as watch last heard
 }
 
-// NewDisk returns a store in a directory, which is made if it is missing, of at most maxBytes as the disk
-// counts them (in blocks), of entries whose bodies have at most maxEntry bytes. It is an error if another
-// process has the directory. Damaged files are renamed to end in .corrupt, which setAside hears of, if it
-// is not nil: they take room until they are the oldest.
-func NewDisk(dir string, maxBytes int64, maxEntry int, setAside func(path string, err error)) (*Disk, error) {
-	return newDisk(dir, maxBytes, maxEntry, setAside, time.Now)
+// NewDisk returns a store in a directory, which is made if it is missing, of entries whose bodies have at most
+// maxEntry bytes. The directory has at most maxBytes and, for moments, an eighth or 1 MiB more while tables are
+// merged. It is an error if another process has it.
+func NewDisk(dir string, maxBytes int64, maxEntry int, watch Watch) (*Disk, error) {
+	return newDisk(dir, maxBytes, maxEntry, watch, time.Now)
 }
 
-func newDisk(dir string, maxBytes int64, maxEntry int, setAside func(path string, err error), now func() time.Time) (*Disk, error) {
+func newDisk(dir string, maxBytes int64, maxEntry int, watch Watch, now func() time.Time) (*Disk, error) {
 	d := &Disk{
-		dir: dir, answers: filepath.Join(dir, "answers-"+string(rune(entryFormat))),
-		maxBytes: maxBytes, maxEntry: maxEntry, setAside: setAside, now: now,
-		full: make(chan struct{}, 1), stop: make(chan struct{}), counted: make(chan struct{}),
+		dir: dir, path: filepath.Join(dir, answersName),
+		maxBytes: maxBytes, maxEntry: maxEntry, watch: watch, now: now, files: vfs.Default,
+		full: make(chan struct{}, 1), trouble: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the cache's directory: %w", err)
@@ -63,11 +70,11 @@ func newDisk(dir string, maxBytes int64, maxEntry int, setAside func(path string
 	if d.lock, err = lockDir(dir); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(d.removeLeftovers(), d.makeDirs()); err != nil {
-		_ = d.lock.Close()
-		return nil, fmt.Errorf("preparing the cache's directory: %w", err)
+	d.countAside()
+	if err := d.open(nil); err != nil && !isFull(err) {
+		return nil, errors.Join(err, d.lock.Close())
 	}
-	d.stopped.Go(d.keepSweeping)
+	d.stopped.Go(d.keep)
 	return d, nil
 }
 
@@ -78,45 +85,35 @@ func (d *Disk) Get(_ context.Context, key Key) (*Entry, error) {
 	if d.closed {
 		return nil, errClosed
 	}
-	path := d.path(key)
-	data, err := d.read(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errTooLarge) {
+	if d.db == nil {
 		return nil, nil
 	}
+	entry, err := d.get(key)
 	if err != nil {
+		d.db.hurt(err)
 		return nil, fmt.Errorf("reading an answer from the disk: %w", err)
-	}
-	entry, err := decode(key, data, d.maxEntry)
-	switch {
-	case errors.Is(err, errTooLarge): // the bound was a higher one when it was put
-		return nil, nil
-	case err != nil:
-		d.rename(path, err)
-		return nil, nil
-	case !d.now().Before(entry.Expires):
-		return nil, nil
 	}
 	return entry, nil
 }
 
-// read reads a file that is not larger than any entry can be.
-func (d *Disk) read(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err //nolint:wrapcheck // Get does
-	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err //nolint:wrapcheck // Get does
-	}
+func (d *Disk) get(key Key) (*Entry, error) {
+	at, err := d.db.place(key)
 	const most = 64 << 10 // of an entry beside its body
-	if info.Size() > int64(d.maxEntry)+most {
-		return nil, errTooLarge
+	if err != nil || at == nil || at.expired(d.now()) || at.size > int64(d.maxEntry)+most {
+		return nil, err
 	}
-	data := make([]byte, info.Size())
-	_, err = io.ReadFull(file, data)
-	return data, err //nolint:wrapcheck // Get does
+	data, err := d.db.entry(at.put, key)
+	if err != nil || data == nil { // it was removed meanwhile
+		return nil, err
+	}
+	entry, err := decode(key, data, d.maxEntry)
+	if errors.Is(err, errTooLarge) { // the bound was a higher one when it was put
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errCorrupt, err)
+	}
+	return entry, nil
 }
 
 // Put implements [Store]. Where there is no room the entry is dropped, while the oldest are removed.
@@ -126,120 +123,106 @@ func (d *Disk) Put(_ context.Context, key Key, entry *Entry) error {
 	if d.closed {
 		return errClosed
 	}
+	if d.why != nil {
+		return fmt.Errorf("writing an answer to the disk: %w", d.why)
+	}
 	if len(entry.Body) > d.maxEntry || !d.now().Before(entry.Expires) {
 		return nil
 	}
 	data := encode(key, entry)
-	size := blocks(int64(len(data)))
-	bytes := d.bytes.Add(size)
-	if bytes > d.maxBytes/100*sweepFrom {
-		d.askSweep()
-	}
-	if bytes > d.maxBytes {
-		d.bytes.Add(-size)
+	if !d.hasRoom(d.db, int64(len(data))) {
 		return nil
 	}
-	replaced, err := d.write(d.path(key), data)
-	d.bytes.Add(-replaced)
-	if err != nil {
-		d.bytes.Add(-size)
+	if err := d.put(key, entry, data); err != nil {
+		d.db.hurt(err)
 		return fmt.Errorf("writing an answer to the disk: %w", err)
-	}
-	if replaced == 0 {
-		d.entries.Add(1)
 	}
 	return nil
 }
 
-// write makes a file, and returns how many bytes the one had that it takes the place of.
-func (d *Disk) write(path string, data []byte) (replaced int64, err error) {
-	file, err := os.CreateTemp(filepath.Join(d.answers, temporary), "*") // 0600
+func (d *Disk) put(key Key, entry *Entry, data []byte) error {
+	d.putting.Lock()
+	defer d.putting.Unlock()
+	before, err := d.db.place(key)
 	if err != nil {
-		return 0, err //nolint:wrapcheck // Put does
+		return err
 	}
-	_, err = file.Write(data)
-	err = errors.Join(err, file.Close())
+	batch := d.db.NewBatch()
+	defer func() { _ = batch.Close() }()
+	at := place{put: d.db.next(d.now()), expires: entry.Expires.UnixNano(), size: int64(len(data))}
+	if before != nil {
+		err = remove(batch, key, before.put)
+	}
+	err = errors.Join(err,
+		batch.Set(placeKey(key), at.encode(), nil),
+		batch.Set(entryKey(at.put, key), data, nil))
 	if err == nil {
-		if before, none := os.Lstat(path); none == nil {
-			replaced = blocks(before.Size())
-		}
-		err = os.Rename(file.Name(), path)
+		err = d.db.commit(batch)
 	}
 	if err != nil {
-		_ = os.Remove(file.Name())
-		return 0, err //nolint:wrapcheck // Put does
+		return err
 	}
-	return replaced, nil
+	d.count(1, at.size)
+	if before != nil {
+		d.count(-1, -before.size)
+	}
+	return nil
 }
 
-// Purge implements [Store]: files set aside go as well.
+// count is called while putting.
+func (d *Disk) count(entries, bytes int64) {
+	d.entries += entries
+	d.kept += bytes
+}
+
+// Purge implements [Store]: what was set aside goes as well.
 func (d *Disk) Purge(context.Context) error {
-	d.sweeping.Lock()
-	defer d.sweeping.Unlock()
-	err := d.removeLeftovers()
-	if err == nil {
-		err = d.moveAll()
-	}
-	if err == nil {
-		err = os.RemoveAll(d.answers + old)
-	}
-	if err != nil {
+	if err := d.exchange(nil, d.removeAll, nil); err != nil {
 		return fmt.Errorf("emptying the cache's directory: %w", err)
 	}
 	return nil
 }
 
-// moveAll puts all answers out of reach.
-func (d *Disk) moveAll() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return errClosed
-	}
-	err := os.Rename(d.answers, d.answers+old)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err //nolint:wrapcheck // Purge does
-	}
-	d.entries.Store(0)
-	d.bytes.Store(0)
-	return d.makeDirs()
-}
-
-// Stats implements [Store]. After a start it waits until all files have been counted. Entries that have
+// Stats implements [Store]. After a start it waits until all entries have been counted. Those that have
 // expired count until the next sweep, within an hour.
 func (d *Disk) Stats(ctx context.Context) (Stats, error) {
-	select {
-	case <-d.counted:
-	case <-ctx.Done():
-		return Stats{}, fmt.Errorf("counting answers on the disk: %w", ctx.Err())
+	for {
+		d.mu.RLock()
+		db, closed := d.db, d.closed
+		d.mu.RUnlock()
+		if closed {
+			return Stats{}, errClosed
+		}
+		if db == nil {
+			return Stats{Bytes: d.aside.Load(), Max: d.maxBytes}, nil
+		}
+		select {
+		case <-db.counted:
+			d.putting.Lock()
+			defer d.putting.Unlock()
+			return Stats{Entries: d.entries, Bytes: d.usage(db), Max: d.maxBytes}, nil
+		case <-db.ctx.Done(): // there is another one
+		case <-ctx.Done():
+			return Stats{}, fmt.Errorf("counting answers on the disk: %w", ctx.Err())
+		}
 	}
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	if d.closed {
-		return Stats{}, errClosed
-	}
-	return Stats{Entries: d.entries.Load(), Bytes: d.bytes.Load(), Max: d.maxBytes}, nil
 }
 
 // Close implements [Store].
 func (d *Disk) Close() error {
+	d.endSweep(nil)
 	d.mu.Lock()
 	if d.closed {
 		d.mu.Unlock()
 		return nil
 	}
 	d.closed = true
+	err := d.shut()
 	d.mu.Unlock()
 	close(d.stop)
 	d.stopped.Wait()
-	if err := d.lock.Close(); err != nil {
-		return fmt.Errorf("unlocking the cache's directory: %w", err)
+	if err = errors.Join(err, d.lock.Close()); err != nil {
+		return fmt.Errorf("closing the cache's directory: %w", err)
 	}
 	return nil
-}
-
-// path is where an entry lies: in one of 256 directories.
-func (d *Disk) path(key Key) string {
-	name := hex.EncodeToString(key[:])
-	return filepath.Join(d.answers, name[:2], name[2:])
 }

@@ -1,157 +1,251 @@
 package cache
 
 import (
-	"io"
-	"math"
-	"os"
-	"path/filepath"
-	"slices"
-	"time"
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
 )
 
+// How full a directory is, in percent of what it may have. What is left is for tables while they are merged.
 const (
-	sweepEvery = time.Hour
-
-	// From how full a store the oldest entries are removed, and down to where, in percent.
-	sweepFrom = 95
-	sweepTo   = 85
+	dropFrom  = 90 // from here on nothing is put
+	sweepFrom = 80 // the oldest entries are removed from here on
+	sweepTo   = 70 // down to here
 )
 
-// blocks is how many bytes of a disk a file takes: its length alone would be too little for small ones.
-func blocks(size int64) int64 {
-	const block = 4 << 10
-	return (size + block - 1) / block * block
+// atOnce is how many entries are removed while no others are put.
+const atOnce = 1000
+
+// usage is what the directory has.
+func (d *Disk) usage(db *database) int64 { return db.files.bytes.Load() + d.aside.Load() }
+
+// live is what it has without files that are about to be removed.
+func (d *Disk) live(db *database) int64 {
+	m := db.Metrics()
+	return d.usage(db) - int64(m.Table.ObsoleteSize+m.Table.ZombieSize+m.WAL.ObsoletePhysicalSize) //nolint:gosec // less than a disk has
 }
 
-func (d *Disk) askSweep() {
-	select {
-	case d.full <- struct{}{}:
-	default: // asked for already
+func (d *Disk) percent(of int64) int64 { return d.maxBytes / 100 * of }
+
+// hasRoom tells whether there is room for so many bytes, and asks for more in time.
+func (d *Disk) hasRoom(db *database, bytes int64) bool {
+	usage, short := d.usage(db)+bytes, d.free() < d.margin()
+	if short || usage > d.percent(sweepFrom) {
+		ask(d.full)
 	}
+	return !short && usage <= d.percent(dropFrom)
 }
 
-func (d *Disk) keepSweeping() {
-	every := time.NewTicker(sweepEvery)
-	defer every.Stop()
-	d.sweep()
-	close(d.counted)
-	for {
-		select {
-		case <-d.stop:
-			return
-		case <-every.C:
-		case <-d.full:
-		}
-		d.sweep()
-	}
-}
-
-// sweep removes what has expired, counts the rest and, if that is too much, removes the oldest.
+// sweep removes what has expired and, where there is too little room, the oldest.
 func (d *Disk) sweep() {
 	d.sweeping.Lock()
 	defer d.sweeping.Unlock()
-	d.mu.Lock() // no put is half done: it would count as before, and not be seen
-	before, beforeBytes := d.entries.Load(), d.bytes.Load()
-	d.mu.Unlock()
-	entries, total := int64(0), int64(0)
-	ages := map[int64]int64{} // bytes by the second that they were stored
-	now := d.now()
-	d.walk(func(f file) {
-		if !f.expires.IsZero() && !now.Before(f.expires) && os.Remove(f.path) == nil {
-			return
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.db == nil {
+		return
+	}
+	err := d.expire(d.db)
+	if err == nil && d.why == nil {
+		err = d.makeRoom(d.db)
+	}
+	if err != nil {
+		d.db.hurt(err)
+	}
+}
+
+// victim is an entry that is removed.
+type victim struct {
+	key Key
+	put int64
+}
+
+// expire removes what has expired. The first time it counts all entries.
+func (d *Disk) expire(db *database) error {
+	oldest, some, err := d.forgetExpired(db)
+	if err != nil || !some {
+		return err
+	}
+	return d.clear(db, entriesFrom(oldest))
+}
+
+// forgetExpired returns when the oldest entry was put that is left, and whether some have gone.
+func (d *Disk) forgetExpired(db *database) (oldest int64, some bool, err error) {
+	all, oldest, err := d.startCount(db)
+	if err != nil {
+		return 0, false, err
+	}
+	defer func() { err = errors.Join(err, all.Close()) }()
+	var expired []victim
+	entries, kept := int64(0), int64(0)
+	for all.First(); all.Valid() && db.ctx.Err() == nil; all.Next() {
+		at, err := decodePlace(all.Value())
+		if err != nil || len(all.Key()) != placeKeySize {
+			return 0, false, errCorrupt
 		}
 		entries++
-		total += f.bytes
-		ages[f.stored.Unix()] += f.bytes
-	})
-	if total > d.maxBytes/100*sweepFrom {
-		removed, removedBytes := d.removeOldest(ages, total-d.maxBytes/100*sweepTo)
-		entries -= removed
-		total -= removedBytes
+		kept += at.size
+		if db.readOnly || !at.expired(d.now()) {
+			oldest = min(oldest, at.put)
+			continue
+		}
+		some = true
+		if expired = append(expired, victim{Key(all.Key()[1:]), at.put}); len(expired) == atOnce {
+			if err := d.forget(db, expired); err != nil {
+				return 0, false, err
+			}
+			expired = expired[:0]
+		}
 	}
-	// What was put meanwhile counts on top, though some of it may have been seen.
-	d.entries.Add(entries - before)
-	d.bytes.Add(total - beforeBytes)
+	if err := errors.Join(all.Error(), db.ctx.Err()); err != nil {
+		return 0, false, err
+	}
+	d.endCount(db, entries, kept)
+	return oldest, some, d.forget(db, expired)
 }
 
-// removeOldest removes so many bytes of entries, or some more, those of earlier seconds first.
-func (d *Disk) removeOldest(ages map[int64]int64, bytes int64) (removed, removedBytes int64) {
-	seconds := make([]int64, 0, len(ages))
-	for second := range ages {
-		seconds = append(seconds, second)
+// startCount visits where all entries are that were put before next. If they have not been counted, those that
+// are put later count from here on.
+func (d *Disk) startCount(db *database) (all *pebble.Iterator, next int64, err error) {
+	d.putting.Lock()
+	defer d.putting.Unlock()
+	if !db.swept {
+		d.entries, d.kept = 0, 0
 	}
-	slices.Sort(seconds)
-	last, whole := int64(math.MinInt64), int64(0) // the last second, and the bytes of those before it
-	for _, second := range seconds {
-		last = second
-		if whole+ages[second] >= bytes {
+	all, err = db.places()
+	return all, db.last + 1, err
+}
+
+// endCount adds what has been counted.
+func (d *Disk) endCount(db *database, entries, kept int64) {
+	if db.swept {
+		return
+	}
+	d.putting.Lock()
+	d.count(entries, kept)
+	d.putting.Unlock()
+	db.swept = true
+	close(db.counted)
+}
+
+// forget removes entries, but those that others have taken the place of.
+func (d *Disk) forget(db *database, gone []victim) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	d.putting.Lock()
+	defer d.putting.Unlock()
+	batch := db.NewBatch()
+	defer func() { _ = batch.Close() }()
+	for _, v := range gone {
+		at, err := db.place(v.key)
+		if err != nil {
+			return err
+		}
+		if at == nil || at.put != v.put {
+			continue
+		}
+		if err := remove(batch, v.key, v.put); err != nil {
+			return err
+		}
+		d.count(-1, -at.size)
+	}
+	return db.commit(batch)
+}
+
+// clear removes entries that were put before those at a key, none of which can be found any more, from the
+// disk.
+func (d *Disk) clear(db *database, before []byte) error {
+	if err := db.DeleteRange(entriesFrom(0), before, pebble.Sync); err != nil {
+		return err //nolint:wrapcheck // it is looked at, not shown
+	}
+	return db.Compact(db.ctx, entriesFrom(0), before, false) //nolint:wrapcheck // as above
+}
+
+// makeRoom removes the oldest entries, what was set aside before all others.
+func (d *Disk) makeRoom(db *database) error {
+	short := d.free() < d.margin()
+	if d.aside.Load() > 0 && (short || d.live(db) > d.percent(sweepFrom)) {
+		d.removeAside()
+	}
+	if short {
+		if err := d.evict(db, d.keptBytes()/10); err != nil {
+			return err
+		}
+	}
+	for d.live(db) > d.percent(sweepFrom) && d.keptBytes() > 0 {
+		if err := d.evict(db, d.live(db)-d.percent(sweepTo)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Disk) keptBytes() int64 {
+	d.putting.Lock()
+	defer d.putting.Unlock()
+	return d.kept
+}
+
+// evict removes so many bytes of the oldest entries, or some more.
+func (d *Disk) evict(db *database, bytes int64) error {
+	var last []byte
+	for bytes > 0 {
+		gone, to, err := d.evictSome(db, last, bytes)
+		if err := errors.Join(err, db.ctx.Err()); err != nil {
+			return err
+		}
+		if to == nil {
 			break
 		}
-		whole += ages[second]
+		bytes -= gone
+		last = to
 	}
-	ofLast := bytes - whole
-	d.walk(func(f file) {
-		second := f.stored.Unix()
-		if second > last || second == last && ofLast <= 0 || os.Remove(f.path) != nil {
-			return
-		}
-		if second == last {
-			ofLast -= f.bytes
-		}
-		removed++
-		removedBytes += f.bytes
-	})
-	return removed, removedBytes
+	if last == nil {
+		return nil
+	}
+	return d.clear(db, last)
 }
 
-// file is what a sweep sees of an entry.
-type file struct {
-	path            string
-	bytes           int64
-	stored, expires time.Time // expires: zero for never
-}
-
-// walk visits all files. One that was set aside, or is no entry at first sight, counts as stored when it was
-// last written, and does not expire.
-func (d *Disk) walk(visit func(file)) {
-	for n := range 256 {
-		bucket := d.bucket(n)
-		listed, err := os.ReadDir(bucket)
-		if err != nil {
-			continue // the next sweep may see it
-		}
-		for _, entry := range listed {
-			info, err := entry.Info()
-			if err != nil || !info.Mode().IsRegular() {
-				continue // it is gone, or none of ours
-			}
-			f := file{path: filepath.Join(bucket, entry.Name()), bytes: blocks(info.Size())}
-			if f.stored, f.expires = times(f.path); f.expires.IsZero() || f.stored.After(info.ModTime()) {
-				f.stored = info.ModTime()
-			}
-			visit(f)
-		}
-		select {
-		case <-d.stop:
-			return
-		default:
-		}
-	}
-}
-
-// times reads when an entry was stored and expires: zero where the file is not one.
-func times(path string) (stored, expires time.Time) {
-	if filepath.Ext(path) == corrupt {
-		return stored, expires
-	}
-	opened, err := os.Open(path)
+// evictSome removes no more than so many entries that others can be put soon. It returns how many bytes they
+// have, and a key behind the last one, nil if there is none.
+func (d *Disk) evictSome(db *database, from []byte, bytes int64) (gone int64, last []byte, err error) {
+	d.putting.Lock()
+	defer d.putting.Unlock()
+	all, err := db.entries(from)
 	if err != nil {
-		return stored, expires
+		return 0, nil, err
 	}
-	defer func() { _ = opened.Close() }()
-	var head [fieldsAt]byte
-	if _, err := io.ReadFull(opened, head[:]); err != nil || head[0] != entryFormat {
-		return stored, expires
+	batch := db.NewBatch()
+	defer func() { err = errors.Join(err, all.Close(), batch.Close()) }()
+	n := 0
+	for all.First(); all.Valid() && gone < bytes && n < atOnce; all.Next() {
+		n++
+		value := all.LazyValue()
+		gone += int64(value.Len())
+		last = append(append(last[:0], all.Key()...), 0)
+		if err := d.evictOne(db, batch, all.Key()); err != nil {
+			return 0, nil, err
+		}
 	}
-	return timeAt(head[:], storedAt), timeAt(head[:], expiresAt)
+	if err := all.Error(); err != nil || last == nil {
+		return 0, nil, err //nolint:wrapcheck // as above
+	}
+	if err := batch.DeleteRange(entriesFrom(0), last, nil); err != nil {
+		return 0, nil, err //nolint:wrapcheck // as above
+	}
+	return gone, last, db.commit(batch)
+}
+
+func (d *Disk) evictOne(db *database, batch *pebble.Batch, record []byte) error {
+	put, key, err := ofEntry(record)
+	if err != nil {
+		return err
+	}
+	at, err := db.place(key)
+	if err != nil || at == nil || at.put != put {
+		return err
+	}
+	d.count(-1, -at.size)
+	return batch.Delete(placeKey(key), nil) //nolint:wrapcheck // it is looked at, not shown
 }

@@ -19,6 +19,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("TOLLGATE_TEST_PUT_INTO"); dir != "" {
 		putUntilKilled(dir)
 	}
+	if dir := os.Getenv("TOLLGATE_TEST_FILL"); dir != "" {
+		fillDisk(dir)
+	}
 	redis.SetLogger(silence{})
 	os.Exit(m.Run())
 }

@@ -406,12 +406,13 @@ func (x *Cache) GetShadow() bool {
 // Where answers are kept.
 type CacheStore struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A directory: answers outlive the process. Default: memory.
+	// A directory of this process alone: answers outlive it. Default: memory.
 	Dir string `protobuf:"bytes,1,opt,name=dir,proto3" json:"dir,omitempty"`
 	// A Redis that all replicas share: redis://, rediss:// (TLS) or unix://, with user, password and
 	// database.
 	Redis string `protobuf:"bytes,2,opt,name=redis,proto3" json:"redis,omitempty"`
-	// How much is kept in all, in bytes, in memory or in the directory. Default: 256 MiB.
+	// How much is kept in all, in bytes, in memory or in the directory. From 80 % on the oldest answers of the
+	// directory are removed; it can be larger for moments, by an eighth or 1 MiB. Default: 256 MiB.
 	MaxBytes uint64 `protobuf:"varint,3,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	// The largest answer that is kept, in bytes. Default: 1 MiB.
 	MaxEntryBytes uint64 `protobuf:"varint,4,opt,name=max_entry_bytes,json=maxEntryBytes,proto3" json:"max_entry_bytes,omitempty"`
