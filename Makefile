@@ -1,6 +1,6 @@
 # Needs Go and Python 3 with pip and venv; the tests also a C compiler (for the race detector), Node
-# for npm's SDK, and a redis-server, which is installed where Debian's apt-get is. Whatever else is
-# needed is put into .tools/, once.
+# for npm's SDK, a redis-server, which is installed where Debian's apt-get is, and tinyproxy, which is
+# got there. Whatever else is needed is put into .tools/, once.
 
 ENVOY_VERSION  := 1.40.0
 LINTER_VERSION := v2.15.0
@@ -33,6 +33,11 @@ ifneq ($(wildcard $(CLIENTS)/node/package-lock.json),)
 NODE_CLIENTS := $(CLIENTS)/node/node_modules/.clients
 endif
 
+# A real HTTP proxy, unpacked from Debian's package and not installed, so that no service starts.
+ifeq ($(shell command -v tinyproxy 2>/dev/null),)
+TINYPROXY := $(TOOLS)/tinyproxy/tinyproxy
+endif
+
 .DEFAULT_GOAL := help
 
 .PHONY: run
@@ -48,7 +53,7 @@ test: test-tools build ## Get what the tests need, and run all of them. Flags: A
 	go test -race $(ARGS) ./...
 
 .PHONY: test-tools
-test-tools: envoy $(VENV)/.dotenv $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(TOOLS)/docs-venv/.made ## Get what the tests need
+test-tools: envoy $(VENV)/.dotenv $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(TOOLS)/docs-venv/.made $(TINYPROXY) ## Get what the tests need
 	@command -v redis-server >/dev/null || { \
 		echo "installing redis-server"; \
 		sudo=$$(command -v sudo || true); \
@@ -139,6 +144,12 @@ $(TOOLS)/docs-venv/.made: $(CLIENTS)/docs-requirements.txt
 $(CLIENTS)/node/node_modules/.clients: $(CLIENTS)/node/package-lock.json
 	npm ci --prefix $(<D) --no-audit --no-fund
 	touch $@
+
+$(TOOLS)/tinyproxy/tinyproxy:
+	mkdir -p $(@D)/package
+	cd $(@D)/package && apt-get download -qq tinyproxy-bin && dpkg -x tinyproxy-bin*.deb .
+	mv $(@D)/package/usr/bin/tinyproxy $@
+	rm -r $(@D)/package
 
 $(LINTER):
 	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER_VERSION)

@@ -31,6 +31,7 @@ type Config struct {
 	Upstreams []*Upstream    // in the order of the file
 	Routes    []*Route       // the longest prefix first, so that the first match is the right one
 	Clients   []*Client      // in the order of the file
+	Groups    []Group        // of Envoys; none: every Envoy gets everything
 
 	LimitStore LimitStore
 	CacheStore CacheStore
@@ -74,10 +75,13 @@ type Listener struct {
 	MaxConnections uint32        // clients that are connected; 0: as many as Envoy bears
 }
 
-// Certificate is a server's certificate chain and private key, both PEM.
+// Certificate is a certificate chain and its private key, both PEM.
 type Certificate struct {
 	Chain      string
 	PrivateKey Secret
+
+	// ClientCA is PEM: the authorities of whom the other side must show a certificate; empty: it need not.
+	ClientCA string
 }
 
 // Upstream is an API service that requests are forwarded to.
@@ -88,9 +92,10 @@ type Upstream struct {
 	Port           uint16
 	BasePath       string // put before every path; empty, or begins with / and does not end with it
 	Keys           []Secret
-	KeyHeader      string // lower case; empty: the header in which the client's key came
-	CA             string // PEM; empty: the system's certificate authorities
-	ServerName     string // for SNI and the check of the certificate
+	KeyHeader      string       // lower case; empty: the header in which the client's key came
+	CA             string       // PEM; empty: the system's certificate authorities
+	ServerName     string       // for SNI and the check of the certificate
+	Certificate    *Certificate // what it is shown; nil: nothing
 	ConnectTimeout time.Duration
 	Proxy          netip.AddrPort // an HTTP proxy on the way; the zero value: none
 	HealthCheck    *HealthCheck   // nil: it is not asked
@@ -112,6 +117,9 @@ type Route struct {
 
 	// Prefix is the path's beginning: "/" or one or more segments without a final slash.
 	Prefix string
+
+	// Groups are the groups of Envoys that have the route; none: all.
+	Groups []string
 
 	// Choices are where requests go, by their models and clients: the last is for all that no other is for.
 	// There is at least one.

@@ -145,7 +145,17 @@ func dump(c *Config) string {
 	if l.MaxBody != DefaultMaxBody || l.RequestTimeout != DefaultRequestTimeout || l.MaxConnections > 0 {
 		line("  max_body_bytes=%d request_timeout=%s max_connections=%d", l.MaxBody, l.RequestTimeout, l.MaxConnections)
 	}
+	if l.TLS != nil && l.TLS.ClientCA != "" {
+		line("  clients show certificates")
+	}
 	line("admin: %s", c.Admin)
+	for _, g := range c.Groups {
+		part := c.Part(g)
+		line("group %s: %s tls=%t", g.Name, g.Listener.Address, g.Listener.TLS != nil)
+		for _, r := range part.Routes {
+			line("  %s -> %s", r.Prefix, targets(r.Choices[len(r.Choices)-1]))
+		}
+	}
 	for _, u := range c.Upstreams {
 		keys := make([]string, len(u.Keys))
 		for i, k := range u.Keys {
@@ -153,6 +163,9 @@ func dump(c *Config) string {
 		}
 		line("upstream %s: %s keys=%v key_header=%q ca=%t server_name=%s connect_timeout=%s%s",
 			u.Name, u.URL(), keys, u.KeyHeader, u.CA != "", u.ServerName, u.ConnectTimeout, optional(" proxy=", u.Proxy.IsValid(), u.Proxy))
+		if u.Certificate != nil {
+			line("  it is shown a certificate")
+		}
 		if h := u.HealthCheck; h != nil {
 			line("  health_check %s every %s within %s", h.Path, h.Interval, h.Timeout)
 		}

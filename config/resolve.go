@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -42,7 +41,8 @@ func resolve(message *tollgatev1.Config) (*Config, Problems) {
 		config:    &Config{clients: map[Digest]*Client{}},
 		upstreams: map[string]*Upstream{},
 	}
-	r.listener()
+	r.config.Listener = r.listener("listener", message.GetListener())
+	r.groups()
 	r.config.Admin = r.address("admin.address", message.GetAdmin().GetAddress(), DefaultAdmin)
 	if overlap(r.config.Listener.Address, r.config.Admin) {
 		r.problem("admin.address", "takes the port of listener.address: operators need one of their own")
@@ -66,11 +66,10 @@ func (r *resolver) problem(field, format string, args ...any) {
 	r.problems = append(r.problems, Problem{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
-func (r *resolver) listener() {
-	m := r.message.GetListener()
-	r.config.Listener = Listener{
-		Address:      r.address("listener.address", m.GetAddress(), DefaultListen),
-		TLS:          r.certificate(m.GetTls()),
+func (r *resolver) listener(field string, m *tollgatev1.Listener) Listener {
+	return Listener{
+		Address:      r.address(field+".address", m.GetAddress(), DefaultListen),
+		TLS:          r.serverCertificate(field+".tls", m.GetTls()),
 		TrustedHops:  m.GetTrustedHops(),
 		CORS:         !m.GetCors().GetDisabled(),
 		AllowOrigins: m.GetCors().GetAllowOrigins(),
@@ -81,20 +80,6 @@ func (r *resolver) listener() {
 		RequestTimeout: duration(m.GetRequestTimeout(), DefaultRequestTimeout),
 		MaxConnections: m.GetMaxConnections(),
 	}
-}
-
-func (r *resolver) certificate(m *tollgatev1.ServerTLS) *Certificate {
-	if m == nil {
-		return nil
-	}
-	chain := r.file("listener.tls.certificate_file", m.GetCertificateFile())
-	key := r.file("listener.tls.private_key_file", m.GetPrivateKeyFile())
-	if chain != "" && key != "" {
-		if _, err := tls.X509KeyPair([]byte(chain), []byte(key)); err != nil {
-			r.problem("listener.tls", "the certificate and the private key cannot be used: %s", err)
-		}
-	}
-	return &Certificate{Chain: chain, PrivateKey: NewSecret(key)}
 }
 
 func (r *resolver) clients() {
@@ -160,8 +145,11 @@ func (r *resolver) upstream(field string, m *tollgatev1.Upstream) {
 	if m.GetCaFile() != "" {
 		u.CA = r.authorities(field+".ca_file", m.GetCaFile())
 	}
-	if err == nil && !u.TLS && (m.GetCaFile() != "" || m.GetServerName() != "") {
-		r.problem(field+".url", "ca_file and server_name are for https:// upstreams")
+	if m.GetClientCertificate() != nil {
+		u.Certificate = r.certificate(field+".client_certificate", m.GetClientCertificate())
+	}
+	if err == nil && !u.TLS && (m.GetCaFile() != "" || m.GetServerName() != "" || u.Certificate != nil) {
+		r.problem(field+".url", "ca_file, server_name and client_certificate are for https:// upstreams")
 	}
 	u.HealthCheck = healthCheck(m.GetHealthCheck())
 	for _, rename := range m.GetRename() {
@@ -188,7 +176,7 @@ func (r *resolver) routes() {
 	shared := r.limits("limits", r.message.GetLimits())
 	pace := r.paces("pace", r.message.GetPace())
 	guests := r.guests()
-	prefixes := map[string]bool{}
+	prefixes := map[string][]*Route{}
 	for i, m := range r.message.GetRoutes() {
 		field := fmt.Sprintf("routes[%d]", i)
 		route := &Route{
@@ -237,10 +225,11 @@ func (r *resolver) routes() {
 		if m.GetLog() && r.config.ChatLog == nil {
 			r.problem(field+".log", "needs a chat_log: write `chat_log: {}` for its defaults")
 		}
-		if prefixes[route.Prefix] {
+		route.Groups = r.routeGroups(field, m)
+		if slices.ContainsFunc(prefixes[route.Prefix], func(other *Route) bool { return meet(route.Groups, other.Groups) }) {
 			r.problem(field+".prefix", "a second route for %s", route.Prefix)
 		}
-		prefixes[route.Prefix] = true
+		prefixes[route.Prefix] = append(prefixes[route.Prefix], route)
 		route.ID = route.identity()
 		r.config.Routes = append(r.config.Routes, route)
 	}
@@ -250,6 +239,9 @@ func (r *resolver) routes() {
 // identity computes Route.ID.
 func (r *Route) identity() string {
 	agreed := fmt.Appendf(nil, "%v", r.Needs())
+	if len(r.Groups) > 0 {
+		agreed = fmt.Appendf(agreed, " %q", r.Groups) // others may have the same prefix
+	}
 	for _, choice := range r.Choices {
 		agreed = fmt.Appendf(agreed, "\n%q", choice.Models)
 		for _, u := range choice.Targets {

@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -89,15 +88,6 @@ func (u *Upstream) URL() string {
 		scheme = "https://"
 	}
 	return scheme + u.Authority() + u.BasePath
-}
-
-// authorities reads a file of CA certificates and sees that it holds one.
-func (r *resolver) authorities(field, path string) string {
-	content := r.file(field, path)
-	if content != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(content)) {
-		r.problem(field, "%s holds no PEM certificate", path)
-	}
-	return content
 }
 
 // proxy reads a proxy's URL and looks its host up: Envoy takes addresses only.

@@ -11,13 +11,12 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+
+	"tollgate/config"
 )
 
 //go:embed bootstrap.tmpl
 var bootstrapTemplate string
-
-// NoGroup is what the bootstrap of an Envoy says that belongs to no group.
-const NoGroup = "tollgate"
 
 // Bootstrap says how Envoy finds Tollgate, and its limits. The zero value is completed by defaults.
 type Bootstrap struct {
@@ -33,7 +32,7 @@ type Bootstrap struct {
 	NodeID string
 
 	// Group is the group of Envoys that it belongs to, which says what part of the configuration it gets.
-	// Default: [NoGroup].
+	// Default: none.
 	Group string
 
 	// TLS is how Envoy and Tollgate prove who they are to each other; nil: neither does.
@@ -66,7 +65,7 @@ func (b Bootstrap) YAML() ([]byte, error) {
 	var out bytes.Buffer
 	err = template.Must(template.New("bootstrap").Parse(bootstrapTemplate)).Execute(&out, map[string]any{
 		"NodeID":         strconv.Quote(cmp.Or(b.NodeID, "envoy")),
-		"Group":          strconv.Quote(cmp.Or(b.Group, NoGroup)),
+		"Group":          strconv.Quote(cmp.Or(b.Group, config.NoGroup)),
 		"TLS":            secured,
 		"GateType":       gateType,
 		"GateAddress":    gate,

@@ -62,7 +62,7 @@ const (
 )
 
 // cluster is where an upstream is and how to speak to it.
-func cluster(u *config.Upstream, authorities string, speak protocol, use purpose) *clusterv3.Cluster {
+func cluster(u *config.Upstream, by trust, speak protocol, use purpose) *clusterv3.Cluster {
 	protocol := httpProtocol(u, speak)
 	if use == keyed {
 		protocol.HttpFilters = keyFilters(u)
@@ -90,7 +90,7 @@ func cluster(u *config.Upstream, authorities string, speak protocol, use purpose
 	if u.TLS {
 		c.TransportSocket = &corev3.TransportSocket{
 			Name:       "envoy.transport_sockets.tls",
-			ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: anyOf(upstreamTLS(u, authorities, speak))},
+			ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: anyOf(upstreamTLS(u, by, speak))},
 		}
 	}
 	if u.Proxy.IsValid() && u.TLS {
@@ -199,8 +199,9 @@ func throughProxy(proxy netip.AddrPort, inside *corev3.TransportSocket) *corev3.
 	}
 }
 
-// upstreamTLS checks the upstream's certificate against its authorities and its name.
-func upstreamTLS(u *config.Upstream, authorities string, speak protocol) *tlsv3.UpstreamTlsContext {
+// upstreamTLS checks the upstream's certificate against its authorities and its name, and shows one where it
+// is asked for.
+func upstreamTLS(u *config.Upstream, by trust, speak protocol) *tlsv3.UpstreamTlsContext {
 	name := &tlsv3.SubjectAltNameMatcher{
 		SanType: tlsv3.SubjectAltNameMatcher_DNS,
 		Matcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: u.ServerName}},
@@ -210,7 +211,7 @@ func upstreamTLS(u *config.Upstream, authorities string, speak protocol) *tlsv3.
 		name.SanType, sni = tlsv3.SubjectAltNameMatcher_IP_ADDRESS, "" // RFC 6066: no literal addresses in SNI
 	}
 	protocols := map[protocol][]string{http1: {"http/1.1"}, byALPN: {"h2", "http/1.1"}, http2: {"h2"}}[speak]
-	return &tlsv3.UpstreamTlsContext{
+	context := &tlsv3.UpstreamTlsContext{
 		Sni: sni,
 		CommonTlsContext: &tlsv3.CommonTlsContext{
 			AlpnProtocols: protocols,
@@ -220,9 +221,13 @@ func upstreamTLS(u *config.Upstream, authorities string, speak protocol) *tlsv3.
 					DefaultValidationContext: &tlsv3.CertificateValidationContext{
 						MatchTypedSubjectAltNames: []*tlsv3.SubjectAltNameMatcher{name},
 					},
-					ValidationContextSdsSecretConfig: sdsSecret(authorities),
+					ValidationContextSdsSecretConfig: sdsSecret(by.authorities),
 				},
 			},
 		},
 	}
+	if by.certificate != "" {
+		context.CommonTlsContext.TlsCertificateSdsSecretConfigs = []*tlsv3.SdsSecretConfig{sdsSecret(by.certificate)}
+	}
+	return context
 }

@@ -14,43 +14,58 @@ import (
 
 // fleet knows the connected Envoys and what each has acknowledged.
 type fleet struct {
-	log *zap.Logger
+	log    *zap.Logger
+	wanted func(group string) versions // what an Envoy of a group shall run
 
-	mu       sync.Mutex
-	envoys   map[int64]*envoy // by stream
-	rejected *Rejected        // the first since forgetRejections
-	changed  chan struct{}    // closed, and made anew, whenever anything above changes
+	mu     sync.Mutex
+	envoys map[int64]*envoy // by stream
+	goal   *goal            // nil where nothing is awaited
 }
 
 // envoy is one connected stream.
 type envoy struct {
-	node         string
+	node, group  string
 	sent         map[string]*discoveryv3.DeltaDiscoveryResponse // by nonce: waiting for their acknowledgement
 	acknowledged versions
 }
 
-func newFleet(log *zap.Logger) *fleet {
-	return &fleet{log: log, envoys: map[int64]*envoy{}, changed: make(chan struct{})}
+// goal is what all Envoys shall acknowledge. Each message of an Envoy is held against its own part of it only,
+// and only as long as it is behind: the time of a change grows with the Envoys, not with their square.
+type goal struct {
+	wanted  map[string]versions // by group; Others for those of none
+	behind  map[*envoy]struct{}
+	reached chan error // the end of it: nil, or the first rejection
+}
+
+func newFleet(log *zap.Logger, wanted func(group string) versions) *fleet {
+	return &fleet{log: log, wanted: wanted, envoys: map[int64]*envoy{}}
 }
 
 // callbacks is how go-control-plane tells what happens on its streams.
 func (f *fleet) callbacks() serverv3.Callbacks {
 	return serverv3.CallbackFuncs{
 		DeltaStreamOpenFunc: func(_ context.Context, stream int64, _ string) error {
-			f.update(func() {
-				f.envoys[stream] = &envoy{sent: map[string]*discoveryv3.DeltaDiscoveryResponse{}, acknowledged: versions{}}
-			})
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.envoys[stream] = &envoy{sent: map[string]*discoveryv3.DeltaDiscoveryResponse{}, acknowledged: versions{}}
 			return nil
 		},
 		DeltaStreamClosedFunc: func(stream int64, node *corev3.Node) {
-			f.update(func() { delete(f.envoys, stream) })
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.caughtUp(f.envoys[stream])
+			delete(f.envoys, stream)
 			f.log.Info("an Envoy has disconnected", zap.String("node", node.GetId()))
 		},
 		StreamDeltaResponseFunc: func(stream int64, _ *discoveryv3.DeltaDiscoveryRequest, response *discoveryv3.DeltaDiscoveryResponse) {
-			f.update(func() { f.envoys[stream].sent[response.GetNonce()] = response })
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.envoys[stream].sent[response.GetNonce()] = response
 		},
 		StreamDeltaRequestFunc: func(stream int64, request *discoveryv3.DeltaDiscoveryRequest) error {
-			f.update(func() { f.heard(f.envoys[stream], request) })
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.heard(f.envoys[stream], request)
 			return nil
 		},
 	}
@@ -59,8 +74,7 @@ func (f *fleet) callbacks() serverv3.Callbacks {
 // heard takes an Envoy's message: a first word, an acknowledgement or a rejection.
 func (f *fleet) heard(e *envoy, request *discoveryv3.DeltaDiscoveryRequest) {
 	if e.node == "" && request.GetNode() != nil {
-		e.node = request.GetNode().GetId()
-		f.log.Info("an Envoy has connected", zap.String("node", e.node))
+		f.greet(e, request.GetNode())
 	}
 	has := e.acknowledged.of(request.GetTypeUrl())
 	maps.Copy(has, request.GetInitialResourceVersions()) // what it has from a stream before this one
@@ -82,29 +96,111 @@ func (f *fleet) heard(e *envoy, request *discoveryv3.DeltaDiscoveryRequest) {
 	for _, name := range response.GetRemovedResources() {
 		delete(has, name)
 	}
+	if f.goal != nil && f.goal.isBehind(e) && e.runs(f.goal.of(e.group)) {
+		f.caughtUp(e)
+	}
+}
+
+// greet takes in an Envoy's first word. One that comes while something is awaited is awaited, too.
+func (f *fleet) greet(e *envoy, node *corev3.Node) {
+	e.node, e.group = node.GetId(), groupOf(node)
+	log := f.log.With(zap.String("node", e.node), zap.String("group", e.group))
+	log.Info("an Envoy has connected")
+	if wanted := f.wanted(e.group); wanted != nil && wanted.empty() {
+		log.Warn("the configuration has groups, and not this Envoy's: it gets no port and no route (see groups in tollgate.yaml, and `tollgate bootstrap --group`)")
+	}
+	if f.goal != nil {
+		f.goal.behind[e] = struct{}{}
+	}
 }
 
 func (f *fleet) reject(r *Rejected) {
 	f.log.Error("an Envoy rejects its configuration",
 		zap.String("node", r.Node), zap.String("kind", r.Kind), zap.String("why", r.Why))
-	if f.rejected == nil {
-		f.rejected = r
+	if f.goal != nil {
+		f.goal.end(r)
 	}
 }
 
-// update changes the fleet under its lock and wakes whoever waits.
-func (f *fleet) update(change func()) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	change()
-	close(f.changed)
-	f.changed = make(chan struct{})
+// caughtUp takes an Envoy from those that are behind; the last one reaches the goal.
+func (f *fleet) caughtUp(e *envoy) {
+	if f.goal == nil || !f.goal.isBehind(e) {
+		return
+	}
+	delete(f.goal.behind, e)
+	if len(f.goal.behind) == 0 {
+		f.goal.end(nil)
+	}
 }
 
-func (f *fleet) forgetRejections() {
+// expect begins to look out for acknowledgements of what is about to be set, by all that are connected now or
+// come later. What it returns waits until all have them, with the first rejection or the context's error.
+func (f *fleet) expect(parts Parts) (reached func(context.Context) error) {
+	g := &goal{wanted: map[string]versions{}, behind: map[*envoy]struct{}{}, reached: make(chan error, 1)}
+	for name, part := range parts {
+		g.wanted[name] = part.versions()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.rejected = nil
+	for _, e := range f.envoys {
+		if e.node != "" && !e.runs(g.of(e.group)) {
+			g.behind[e] = struct{}{}
+		}
+	}
+	f.goal = g
+	if len(g.behind) == 0 {
+		g.end(nil)
+	}
+	return func(ctx context.Context) error {
+		select {
+		case err := <-g.reached:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (f *fleet) expectNothing() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.goal = nil
+}
+
+// lagging names some of the Envoys that are behind.
+func (f *fleet) lagging() []string {
+	const enough = 10
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var nodes []string
+	if f.goal != nil {
+		for e := range f.goal.behind {
+			if len(nodes) < enough {
+				nodes = append(nodes, e.node)
+			}
+		}
+	}
+	return nodes
+}
+
+// end says how it ended; only the first word counts.
+func (g *goal) end(err error) {
+	select {
+	case g.reached <- err:
+	default:
+	}
+}
+
+func (g *goal) isBehind(e *envoy) bool {
+	_, behind := g.behind[e]
+	return behind
+}
+
+func (g *goal) of(group string) versions {
+	if wanted, ok := g.wanted[group]; ok {
+		return wanted
+	}
+	return g.wanted[Others]
 }
 
 func (f *fleet) size() int {
@@ -113,36 +209,12 @@ func (f *fleet) size() int {
 	return len(f.envoys)
 }
 
-// await returns when every connected Envoy has acknowledged what is wanted, with the first
-// rejection, or with the context's error.
-func (f *fleet) await(ctx context.Context, wanted versions) error {
-	for {
-		f.mu.Lock()
-		rejected, changed, done := f.rejected, f.changed, true
-		for _, e := range f.envoys {
-			done = done && e.runs(wanted)
-		}
-		f.mu.Unlock()
-		switch {
-		case rejected != nil:
-			return rejected
-		case done:
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// anyRuns tells whether at least one Envoy has acknowledged what is wanted.
-func (f *fleet) anyRuns(wanted versions) bool {
+// anyRuns tells whether at least one Envoy has acknowledged what it shall run, and that is something.
+func (f *fleet) anyRuns() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range f.envoys {
-		if e.runs(wanted) {
+		if wanted := f.wanted(e.group); e.node != "" && !wanted.empty() && e.runs(wanted) {
 			return true
 		}
 	}
@@ -156,6 +228,16 @@ func (e *envoy) runs(wanted versions) bool {
 			if has[name] != version {
 				return false
 			}
+		}
+	}
+	return true
+}
+
+// empty tells whether there is nothing.
+func (v versions) empty() bool {
+	for _, resources := range v {
+		if len(resources) > 0 {
+			return false
 		}
 	}
 	return true

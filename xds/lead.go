@@ -101,11 +101,11 @@ func (l *leading) cluster(s single) (string, error) {
 	if name, ok := l.made[s]; ok {
 		return name, nil
 	}
-	authorities, err := l.authorities(s.upstream, l.systemCA)
+	by, err := l.trust(s.upstream, l.systemCA)
 	if err != nil {
 		return "", err
 	}
-	name := l.addCluster(s.upstream, authorities, s.speak, s.use)
+	name := l.addCluster(s.upstream, by, s.speak, s.use)
 	l.made[s] = name
 	return name, nil
 }

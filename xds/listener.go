@@ -23,7 +23,7 @@ import (
 const managerFilter = "envoy.filters.network.http_connection_manager"
 
 // listener is the port that clients connect to.
-func listener(c *config.Config, certificate string, tracing *hcmv3.HttpConnectionManager_Tracing) *listenerv3.Listener {
+func listener(c *config.Config, secured *tlsv3.DownstreamTlsContext, tracing *hcmv3.HttpConnectionManager_Tracing) *listenerv3.Listener {
 	l, manager := &c.Listener, connectionManager(&c.Listener)
 	manager.HttpFilters = httpFilters(l, bodyLimits(c))
 	// What is said on a WebSocket is no body, and has no bound.
@@ -34,10 +34,10 @@ func listener(c *config.Config, certificate string, tracing *hcmv3.HttpConnectio
 		manager.RequestIdExtension = noRequestID()
 	}
 	chain := &listenerv3.FilterChain{Filters: append(connectionLimit(l), networkFilter(managerFilter, manager))}
-	if certificate != "" {
+	if secured != nil {
 		chain.TransportSocket = &corev3.TransportSocket{
 			Name:       "envoy.transport_sockets.tls",
-			ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: anyOf(downstreamTLS(certificate))},
+			ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: anyOf(secured)},
 		}
 		// A client that connects and says nothing must not stay.
 		chain.TransportSocketConnectTimeout = durationpb.New(10 * time.Second)
@@ -141,11 +141,11 @@ func noSteering() *corev3.TypedExtensionConfig {
 }
 
 // downstreamTLS offers HTTP/2 and HTTP/1.1 with the operator's certificate.
-func downstreamTLS(certificate string) *tlsv3.DownstreamTlsContext {
+func downstreamTLS() *tlsv3.DownstreamTlsContext {
 	return &tlsv3.DownstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{
 		AlpnProtocols:                  []string{"h2", "http/1.1"},
 		TlsParams:                      &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2},
-		TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{sdsSecret(certificate)},
+		TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{sdsSecret(listenerCertificate)},
 	}}
 }
 

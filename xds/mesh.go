@@ -55,6 +55,11 @@ func ForMesh(c *config.Config) (*Mesh, error) {
 			return nil, fmt.Errorf("route %s leads to several upstreams, which a mesh cannot be told yet: make a route for each", route.Prefix)
 		}
 	}
+	for _, u := range c.Upstreams {
+		if u.Certificate != nil {
+			return nil, fmt.Errorf("upstream %s is shown a certificate, whose key has no place in a mesh's objects: let the mesh show one of its own", u.Name)
+		}
+	}
 	untraced := *c
 	untraced.Traces = nil // Envoy's spans are the mesh's
 	r, err := Build(&untraced, MeshAuthorities, "")

@@ -44,6 +44,12 @@ func TestForMesh(t *testing.T) {
 				}
 				return
 			}
+			if slices.ContainsFunc(c.Upstreams, func(u *config.Upstream) bool { return u.Certificate != nil }) {
+				if err == nil {
+					t.Error("an upstream that is shown a certificate is exported, and its key cannot be")
+				}
+				return
+			}
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -35,12 +35,11 @@ func Build(c *config.Config, systemCA, shared string) (*Resources, error) {
 		}
 		to[route] = leads
 	}
-	certificate := r.certificate(c.Listener.TLS)
 	tracing, err := r.tracing(c.Traces, systemCA)
 	if err != nil {
 		return nil, err
 	}
-	r.Listeners = append(r.Listeners, listener(c, certificate, tracing))
+	r.Listeners = append(r.Listeners, listener(c, r.serverTLS(c.Listener.TLS), tracing))
 	r.Routes = append(r.Routes, routeConfiguration(c, to))
 	if shared != "" && slices.ContainsFunc(c.Routes, sharesCalls) {
 		r.Listeners = append(r.Listeners, sharedListener(&c.Listener, shared))
@@ -52,8 +51,8 @@ func Build(c *config.Config, systemCA, shared string) (*Resources, error) {
 	return r, nil
 }
 
-func (r *Resources) addCluster(u *config.Upstream, authorities string, speak protocol, use purpose) string {
-	c := cluster(u, authorities, speak, use)
+func (r *Resources) addCluster(u *config.Upstream, by trust, speak protocol, use purpose) string {
+	c := cluster(u, by, speak, use)
 	for _, existing := range r.Clusters {
 		if existing.GetName() == c.GetName() {
 			return c.GetName()

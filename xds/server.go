@@ -8,9 +8,7 @@ import (
 	"sync"
 	"time"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	serverv3 "github.com/envoyproxy/go-control-plane/pkg/server/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -30,62 +28,47 @@ const (
 	retireAfter = 30 * time.Second
 )
 
-// everyEnvoy is the node under which the one snapshot for all Envoys is kept.
-const everyEnvoy = "envoy"
-
-type oneForAll struct{}
-
-func (oneForAll) ID(*corev3.Node) string { return everyEnvoy }
-
 // Server hands Envoys their configuration. Its methods may be called by many goroutines.
 type Server struct {
 	log   *zap.Logger
-	cache cache.SnapshotCache
+	shelf *shelf
 	fleet *fleet
 
 	publishing sync.Mutex // one change at a time
 
 	mu       sync.Mutex
-	current  *Resources // what all Envoys should run; nil before the first Publish
-	retiring *Resources // what only older routes use; nil where nothing is
-	version  string     // of current
+	current  Parts  // what Envoys should run; nil before the first Publish
+	retiring Parts  // what only older routes use; nil where nothing is
+	version  string // of current
 	retire   *time.Timer
 }
 
 // NewServer returns a server without a configuration: Envoys that connect wait for the first
 // Publish.
 func NewServer(log *zap.Logger) *Server {
-	return &Server{
-		log:   log,
-		cache: cache.NewSnapshotCache(true, oneForAll{}, log.WithOptions(zap.IncreaseLevel(zap.WarnLevel)).Sugar()),
-		fleet: newFleet(log),
-	}
+	shelf := newShelf()
+	return &Server{log: log, shelf: shelf, fleet: newFleet(log, shelf.wanted)}
 }
 
 // Register adds the aggregated discovery service to a gRPC server. ctx ends its streams.
 func (s *Server) Register(ctx context.Context, g *grpc.Server) {
-	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, serverv3.NewServer(ctx, s.cache, s.fleet.callbacks()))
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, serverv3.NewServer(ctx, s.shelf, s.fleet.callbacks()))
 }
 
 // Ready tells whether an Envoy runs the configuration that is in force, and which version that is.
 func (s *Server) Ready() (version string, ready bool) {
 	s.mu.Lock()
-	current, version := s.current, s.version
-	s.mu.Unlock()
-	if current == nil {
-		return "", false
-	}
-	wanted, err := current.versions()
-	return version, err == nil && s.fleet.anyRuns(wanted)
+	defer s.mu.Unlock()
+	return s.version, s.current != nil && s.fleet.anyRuns()
 }
 
 // Envoys is how many are connected.
 func (s *Server) Envoys() int { return s.fleet.size() }
 
-// Publish brings the resources to all connected Envoys and returns when they run them, or with a
+// Publish brings each group's resources to its connected Envoys and returns when they run them, or with a
 // [Rejected] error when one does not take them and all went back to what was in force. See the
 // package's documentation for the steps.
-func (s *Server) Publish(ctx context.Context, next *Resources) error {
+func (s *Server) Publish(ctx context.Context, next Parts) error {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
 	s.mu.Lock()
@@ -96,9 +79,7 @@ func (s *Server) Publish(ctx context.Context, next *Resources) error {
 		return s.enforce(ctx, next, nil)
 	}
 	leaving := previous.union(retiring).without(next)
-	prepared := &Resources{Listeners: previous.Listeners, Routes: previous.Routes}
-	prepared.addAll(next.union(leaving))
-	if err := s.push(ctx, prepared, next.beforeRoutes()); err != nil {
+	if err := s.push(ctx, previous.prepared(next.union(leaving)), next.beforeRoutes()); err != nil {
 		s.rollBack(previous, retiring)
 		return err
 	}
@@ -112,7 +93,7 @@ func (s *Server) Publish(ctx context.Context, next *Resources) error {
 }
 
 // enforce makes next what is in force, beside what is leaving, and plans the leaving.
-func (s *Server) enforce(ctx context.Context, next, leaving *Resources) error {
+func (s *Server) enforce(ctx context.Context, next, leaving Parts) error {
 	if err := s.push(ctx, next.union(leaving), next); err != nil {
 		return err
 	}
@@ -124,7 +105,7 @@ func (s *Server) enforce(ctx context.Context, next, leaving *Resources) error {
 }
 
 // retireLater plans that what is leaving is taken away when no request uses it any more. The caller holds s.mu.
-func (s *Server) retireLater(leaving *Resources) {
+func (s *Server) retireLater(leaving Parts) {
 	s.retiring = leaving
 	if s.retire != nil {
 		s.retire.Stop()
@@ -139,16 +120,12 @@ func (s *Server) dropRetiring() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.retiring = nil
-	if err := s.set(s.current); err != nil {
-		s.log.Error("taking away what no route uses any more", zap.Error(err))
-	}
+	s.shelf.set(s.current)
 }
 
 // rollBack gives the Envoys what was in force before, beside what is leaving.
-func (s *Server) rollBack(previous, leaving *Resources) {
-	if err := s.set(previous.union(leaving)); err != nil {
-		s.log.Error("going back to the configuration in force", zap.Error(err))
-	}
+func (s *Server) rollBack(previous, leaving Parts) {
+	s.shelf.set(previous.union(leaving))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.retireLater(leaving)
@@ -156,35 +133,23 @@ func (s *Server) rollBack(previous, leaving *Resources) {
 
 // push sets the resources and waits until every connected Envoy has acknowledged those awaited, or
 // one has rejected some. An Envoy that says nothing for acknowledgeWithin does not hold up the others.
-func (s *Server) push(ctx context.Context, r, awaited *Resources) error {
-	wanted, err := awaited.versions()
-	if err != nil {
-		return err
-	}
-	s.fleet.forgetRejections()
-	if err := s.set(r); err != nil {
-		return err
-	}
+func (s *Server) push(ctx context.Context, parts, awaited Parts) error {
+	reached := s.fleet.expect(awaited)
+	defer s.fleet.expectNothing()
+	s.shelf.set(parts)
 	ctx, cancel := context.WithTimeout(ctx, acknowledgeWithin)
 	defer cancel()
-	err = s.fleet.await(ctx, wanted)
+	err := reached(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		s.log.Warn("an Envoy has not acknowledged its configuration yet; going on without it", zap.Duration("waited", acknowledgeWithin))
+		s.log.Warn("some Envoys have not acknowledged their configuration yet; going on without them",
+			zap.Strings("nodes", s.fleet.lagging()), zap.Duration("waited", acknowledgeWithin))
 		return nil
 	}
 	return err
 }
 
-func (s *Server) set(r *Resources) error {
-	// The context bounds nothing: watches are answered through buffered channels of their own.
-	if err := s.cache.SetSnapshot(context.Background(), everyEnvoy, r.snapshot()); err != nil {
-		return fmt.Errorf("setting the snapshot: %w", err)
-	}
-	return nil
-}
-
 // waitForDNS lets Envoy resolve the names of clusters that are new.
-func (s *Server) waitForDNS(ctx context.Context, before, next *Resources) {
+func (s *Server) waitForDNS(ctx context.Context, before, next Parts) {
 	if !next.resolvesMoreThan(before) || s.fleet.size() == 0 {
 		return
 	}

@@ -20,7 +20,7 @@ func (r *Resources) tracing(t *config.Traces, systemCA string) (*hcmv3.HttpConne
 	if t == nil || t.Collector == nil {
 		return nil, nil //nolint:nilnil // no tracing is no error
 	}
-	authorities, err := r.authorities(t.Collector, systemCA)
+	by, err := r.trust(t.Collector, systemCA)
 	if err != nil {
 		return nil, err
 	}
@@ -28,13 +28,13 @@ func (r *Resources) tracing(t *config.Traces, systemCA string) (*hcmv3.HttpConne
 	if t.Protocol == "http/protobuf" {
 		collector.HttpService = &corev3.HttpService{HttpUri: &corev3.HttpUri{
 			Uri:              t.Collector.URL() + "/v1/traces",
-			HttpUpstreamType: &corev3.HttpUri_Cluster{Cluster: r.addCluster(t.Collector, authorities, http1, direct)},
+			HttpUpstreamType: &corev3.HttpUri_Cluster{Cluster: r.addCluster(t.Collector, by, http1, direct)},
 			Timeout:          durationpb.New(5 * time.Second),
 		}}
 	} else {
 		collector.GrpcService = &corev3.GrpcService{
 			TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{
-				ClusterName: r.addCluster(t.Collector, authorities, http2, direct),
+				ClusterName: r.addCluster(t.Collector, by, http2, direct),
 				Authority:   t.Collector.Authority(),
 			}},
 			Timeout: durationpb.New(5 * time.Second),

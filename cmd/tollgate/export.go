@@ -45,6 +45,7 @@ with the same configuration: a gate refuses routes that it does not know. No key
 			return err //nolint:wrapcheck // standard output
 		},
 	}
+	from.ungrouped = true
 	from.addFileFlags(cmd.Flags())
 	flags := cmd.Flags()
 	flags.StringVar(&target, "for", "", "whose objects: `istio` or envoy-gateway")

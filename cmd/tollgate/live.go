@@ -56,8 +56,8 @@ func (l *live) apply(ctx context.Context, next *config.Config) error {
 	return nil
 }
 
-// build makes Envoy's configuration.
-func build(c *config.Config, shared string) (*xds.Resources, error) {
+// build makes Envoys' configuration.
+func build(c *config.Config, shared string) (xds.Parts, error) {
 	var authorities string
 	for _, u := range c.Upstreams {
 		if u.TLS && u.CA == "" {
@@ -69,7 +69,7 @@ func build(c *config.Config, shared string) (*xds.Resources, error) {
 			break
 		}
 	}
-	return xds.Build(c, authorities, shared) //nolint:wrapcheck // it says what was being done
+	return xds.BuildParts(c, authorities, shared) //nolint:wrapcheck // it says what was being done
 }
 
 // follow applies every change of the files and every SIGHUP until ctx ends.

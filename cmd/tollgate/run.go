@@ -40,6 +40,7 @@ Envoy is the one that $ENVOY_PATH names, else envoy on PATH, else the one that '
 			return run(cmd.Context(), log, &from, workers, drain, withinMeans(bounds))
 		},
 	}
+	from.ungrouped = true
 	from.addFlags(cmd.Flags())
 	cmd.Flags().IntVar(&workers, "workers", 0, "Envoy's `threads` for clients (default: one a core)")
 	cmd.Flags().Uint64Var(&bounds.MaxHeapBytes, "max-heap", 0, "`bytes` of memory at which Envoy begins to defend itself (default 2 GiB, half of the memory at most)")

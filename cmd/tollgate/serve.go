@@ -58,6 +58,7 @@ long as --drain says. A second one ends at once.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := newLogger()
 			defer func() { _ = log.Sync() }()
+			from.ungrouped = options.localEnvoy
 			return serve(cmd.Context(), log, &from, options)
 		},
 	}

@@ -27,6 +27,8 @@ type source struct {
 	env    string // path of OpenAI-Forward's file, for where there is no tollgate.yaml; empty: as there
 	port   uint16 // over the listener's; 0: as configured
 	admin  string // over admin.address; empty: as configured
+
+	ungrouped bool // it is for one Envoy, that belongs to no group
 }
 
 func (s *source) addFlags(flags *pflag.FlagSet) {
@@ -76,6 +78,10 @@ func (s *source) load() (*config.Config, error) {
 		return nil, withHint(err, "name the file by --config or --env, or start where tollgate.yaml is")
 	case err != nil:
 		return nil, err
+	}
+	if s.ungrouped && len(c.Groups) > 0 {
+		return nil, withHint(errors.New("the configuration has groups of Envoys, and this one would belong to none"),
+			"start `tollgate serve`, and each Envoy with what `tollgate bootstrap --group` prints")
 	}
 	if s.port != 0 {
 		c.Listener.Address = netip.AddrPortFrom(c.Listener.Address.Addr(), s.port)

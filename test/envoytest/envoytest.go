@@ -50,7 +50,7 @@ func Start(tb testing.TB, processor extprocv3.ExternalProcessorServer, yaml stri
 	if gate, ok := processor.(configurable); ok {
 		gate.Configure(c)
 	}
-	resources, err := xds.Build(c, "", "")
+	resources, err := xds.BuildParts(c, "", "")
 	if err != nil {
 		tb.Fatal(err)
 	}

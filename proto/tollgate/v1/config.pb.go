@@ -67,7 +67,11 @@ type Config struct {
 	// Where answers are kept. Changes take effect at the next start.
 	CacheStore *CacheStore `protobuf:"bytes,13,opt,name=cache_store,json=cacheStore,proto3" json:"cache_store,omitempty"`
 	// How requests are tried again, on routes that do not say otherwise.
-	Retry         *Retry `protobuf:"bytes,20,opt,name=retry,proto3" json:"retry,omitempty"`
+	Retry *Retry `protobuf:"bytes,20,opt,name=retry,proto3" json:"retry,omitempty"`
+	// Groups of Envoys, for where one `tollgate serve` feeds many: each Envoy says which group it belongs to (by
+	// `tollgate bootstrap --group`), and gets its group's port and routes. One of no group that stands here gets
+	// neither. Default: all Envoys get everything.
+	Groups        []*Group `protobuf:"bytes,40,rep,name=groups,proto3" json:"groups,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -200,6 +204,68 @@ func (x *Config) GetRetry() *Retry {
 	return nil
 }
 
+func (x *Config) GetGroups() []*Group {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+// A group of Envoys.
+type Group struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What Envoys and routes call it.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Where clients of this group's Envoys connect. Default: as for all.
+	Listener      *Listener `protobuf:"bytes,2,opt,name=listener,proto3" json:"listener,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Group) Reset() {
+	*x = Group{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Group) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Group) ProtoMessage() {}
+
+func (x *Group) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Group.ProtoReflect.Descriptor instead.
+func (*Group) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Group) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Group) GetListener() *Listener {
+	if x != nil {
+		return x.Listener
+	}
+	return nil
+}
+
 // Requests whose upstream fails before its answer has begun are tried again: where the connection fails or
 // breaks, and on some statuses. Once a byte of an answer has gone to the client, never. The wait between
 // two attempts begins at 200 ms and doubles, less a random part; a retry-after of up to 10 s is obeyed.
@@ -223,7 +289,7 @@ type Retry struct {
 
 func (x *Retry) Reset() {
 	*x = Retry{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -235,7 +301,7 @@ func (x *Retry) String() string {
 func (*Retry) ProtoMessage() {}
 
 func (x *Retry) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[1]
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -248,7 +314,7 @@ func (x *Retry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retry.ProtoReflect.Descriptor instead.
 func (*Retry) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{1}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Retry) GetAttempts() uint32 {
@@ -312,7 +378,7 @@ type Cache struct {
 
 func (x *Cache) Reset() {
 	*x = Cache{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -324,7 +390,7 @@ func (x *Cache) String() string {
 func (*Cache) ProtoMessage() {}
 
 func (x *Cache) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -337,7 +403,7 @@ func (x *Cache) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cache.ProtoReflect.Descriptor instead.
 func (*Cache) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Cache) GetOff() bool {
@@ -422,7 +488,7 @@ type CacheStore struct {
 
 func (x *CacheStore) Reset() {
 	*x = CacheStore{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +500,7 @@ func (x *CacheStore) String() string {
 func (*CacheStore) ProtoMessage() {}
 
 func (x *CacheStore) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +513,7 @@ func (x *CacheStore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheStore.ProtoReflect.Descriptor instead.
 func (*CacheStore) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CacheStore) GetDir() string {
@@ -514,7 +580,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +592,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,7 +605,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Limit) GetRequests() string {
@@ -614,7 +680,7 @@ type Pace struct {
 
 func (x *Pace) Reset() {
 	*x = Pace{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +692,7 @@ func (x *Pace) String() string {
 func (*Pace) ProtoMessage() {}
 
 func (x *Pace) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +705,7 @@ func (x *Pace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pace.ProtoReflect.Descriptor instead.
 func (*Pace) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Pace) GetEvents() string {
@@ -678,7 +744,7 @@ type LimitStore struct {
 
 func (x *LimitStore) Reset() {
 	*x = LimitStore{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -690,7 +756,7 @@ func (x *LimitStore) String() string {
 func (*LimitStore) ProtoMessage() {}
 
 func (x *LimitStore) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -703,7 +769,7 @@ func (x *LimitStore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LimitStore.ProtoReflect.Descriptor instead.
 func (*LimitStore) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LimitStore) GetRedis() string {
@@ -746,7 +812,7 @@ type ChatLog struct {
 
 func (x *ChatLog) Reset() {
 	*x = ChatLog{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +824,7 @@ func (x *ChatLog) String() string {
 func (*ChatLog) ProtoMessage() {}
 
 func (x *ChatLog) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +837,7 @@ func (x *ChatLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatLog.ProtoReflect.Descriptor instead.
 func (*ChatLog) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ChatLog) GetDir() string {
@@ -847,7 +913,7 @@ type Telemetry struct {
 
 func (x *Telemetry) Reset() {
 	*x = Telemetry{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +925,7 @@ func (x *Telemetry) String() string {
 func (*Telemetry) ProtoMessage() {}
 
 func (x *Telemetry) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +938,7 @@ func (x *Telemetry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Telemetry.ProtoReflect.Descriptor instead.
 func (*Telemetry) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Telemetry) GetUsage() bool {
@@ -914,7 +980,7 @@ type Traces struct {
 
 func (x *Traces) Reset() {
 	*x = Traces{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +992,7 @@ func (x *Traces) String() string {
 func (*Traces) ProtoMessage() {}
 
 func (x *Traces) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1005,7 @@ func (x *Traces) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traces.ProtoReflect.Descriptor instead.
 func (*Traces) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Traces) GetEndpoint() string {
@@ -1004,7 +1070,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1016,7 +1082,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1029,7 +1095,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Listener) GetAddress() string {
@@ -1088,20 +1154,23 @@ func (x *Listener) GetMaxConnections() uint32 {
 	return 0
 }
 
-// A server's certificate.
+// A server's certificate. Renewed files take effect at once, and no connection ends.
 type ServerTLS struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// PEM file with the certificate and its chain.
 	CertificateFile string `protobuf:"bytes,1,opt,name=certificate_file,json=certificateFile,proto3" json:"certificate_file,omitempty"`
 	// PEM file with the private key.
 	PrivateKeyFile string `protobuf:"bytes,2,opt,name=private_key_file,json=privateKeyFile,proto3" json:"private_key_file,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// PEM file of the certificate authorities that vouch for clients: a connection without a certificate of
+	// theirs is refused. Default: clients need none.
+	ClientCaFile  string `protobuf:"bytes,40,opt,name=client_ca_file,json=clientCaFile,proto3" json:"client_ca_file,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ServerTLS) Reset() {
 	*x = ServerTLS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1182,7 @@ func (x *ServerTLS) String() string {
 func (*ServerTLS) ProtoMessage() {}
 
 func (x *ServerTLS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1195,7 @@ func (x *ServerTLS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerTLS.ProtoReflect.Descriptor instead.
 func (*ServerTLS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ServerTLS) GetCertificateFile() string {
@@ -1139,6 +1208,13 @@ func (x *ServerTLS) GetCertificateFile() string {
 func (x *ServerTLS) GetPrivateKeyFile() string {
 	if x != nil {
 		return x.PrivateKeyFile
+	}
+	return ""
+}
+
+func (x *ServerTLS) GetClientCaFile() string {
+	if x != nil {
+		return x.ClientCaFile
 	}
 	return ""
 }
@@ -1156,7 +1232,7 @@ type CORS struct {
 
 func (x *CORS) Reset() {
 	*x = CORS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[12]
+	mi := &file_tollgate_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1244,7 @@ func (x *CORS) String() string {
 func (*CORS) ProtoMessage() {}
 
 func (x *CORS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[12]
+	mi := &file_tollgate_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1257,7 @@ func (x *CORS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CORS.ProtoReflect.Descriptor instead.
 func (*CORS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CORS) GetAllowOrigins() []string {
@@ -1210,7 +1286,7 @@ type Admin struct {
 
 func (x *Admin) Reset() {
 	*x = Admin{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[13]
+	mi := &file_tollgate_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1298,7 @@ func (x *Admin) String() string {
 func (*Admin) ProtoMessage() {}
 
 func (x *Admin) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[13]
+	mi := &file_tollgate_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1311,7 @@ func (x *Admin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admin.ProtoReflect.Descriptor instead.
 func (*Admin) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Admin) GetAddress() string {
@@ -1282,14 +1358,16 @@ type Upstream struct {
 	MaxPending     uint32 `protobuf:"varint,23,opt,name=max_pending,json=maxPending,proto3" json:"max_pending,omitempty"`
 	// Models that have other names at this upstream. In requests that ask for them by JSON the name is changed, in
 	// answers it is not. The bodies of all requests of routes that lead here are read then, up to 64 MiB.
-	Rename        []*Rename `protobuf:"bytes,24,rep,name=rename,proto3" json:"rename,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Rename []*Rename `protobuf:"bytes,24,rep,name=rename,proto3" json:"rename,omitempty"`
+	// The certificate that the upstream is shown. Renewed files take effect at once. Default: none.
+	ClientCertificate *ClientCertificate `protobuf:"bytes,40,opt,name=client_certificate,json=clientCertificate,proto3" json:"client_certificate,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Upstream) Reset() {
 	*x = Upstream{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[14]
+	mi := &file_tollgate_v1_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1301,7 +1379,7 @@ func (x *Upstream) String() string {
 func (*Upstream) ProtoMessage() {}
 
 func (x *Upstream) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[14]
+	mi := &file_tollgate_v1_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1314,7 +1392,7 @@ func (x *Upstream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Upstream.ProtoReflect.Descriptor instead.
 func (*Upstream) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Upstream) GetName() string {
@@ -1408,6 +1486,68 @@ func (x *Upstream) GetRename() []*Rename {
 	return nil
 }
 
+func (x *Upstream) GetClientCertificate() *ClientCertificate {
+	if x != nil {
+		return x.ClientCertificate
+	}
+	return nil
+}
+
+// A certificate that a server is shown, and its key.
+type ClientCertificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// PEM file with the certificate and its chain.
+	CertificateFile string `protobuf:"bytes,1,opt,name=certificate_file,json=certificateFile,proto3" json:"certificate_file,omitempty"`
+	// PEM file with the private key.
+	PrivateKeyFile string `protobuf:"bytes,2,opt,name=private_key_file,json=privateKeyFile,proto3" json:"private_key_file,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ClientCertificate) Reset() {
+	*x = ClientCertificate{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientCertificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientCertificate) ProtoMessage() {}
+
+func (x *ClientCertificate) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientCertificate.ProtoReflect.Descriptor instead.
+func (*ClientCertificate) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ClientCertificate) GetCertificateFile() string {
+	if x != nil {
+		return x.CertificateFile
+	}
+	return ""
+}
+
+func (x *ClientCertificate) GetPrivateKeyFile() string {
+	if x != nil {
+		return x.PrivateKeyFile
+	}
+	return ""
+}
+
 // A model that has another name.
 type Rename struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1421,7 +1561,7 @@ type Rename struct {
 
 func (x *Rename) Reset() {
 	*x = Rename{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	mi := &file_tollgate_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1573,7 @@ func (x *Rename) String() string {
 func (*Rename) ProtoMessage() {}
 
 func (x *Rename) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	mi := &file_tollgate_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1586,7 @@ func (x *Rename) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rename.ProtoReflect.Descriptor instead.
 func (*Rename) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Rename) GetModel() string {
@@ -1478,7 +1618,7 @@ type HealthCheck struct {
 
 func (x *HealthCheck) Reset() {
 	*x = HealthCheck{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[16]
+	mi := &file_tollgate_v1_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1630,7 @@ func (x *HealthCheck) String() string {
 func (*HealthCheck) ProtoMessage() {}
 
 func (x *HealthCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[16]
+	mi := &file_tollgate_v1_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1643,7 @@ func (x *HealthCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
 func (*HealthCheck) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HealthCheck) GetPath() string {
@@ -1581,14 +1721,17 @@ type Route struct {
 	// the first counts. Where one is for some models, the bodies of all requests are read, up to 64 MiB.
 	Models []*ModelRule `protobuf:"bytes,22,rep,name=models,proto3" json:"models,omitempty"`
 	// The largest body of this route's requests, in the place of listener.max_body_bytes.
-	MaxBodyBytes  uint64 `protobuf:"varint,30,opt,name=max_body_bytes,json=maxBodyBytes,proto3" json:"max_body_bytes,omitempty"`
+	MaxBodyBytes uint64 `protobuf:"varint,30,opt,name=max_body_bytes,json=maxBodyBytes,proto3" json:"max_body_bytes,omitempty"`
+	// The groups of Envoys that have this route. Two routes may have one prefix if no group has both: they count
+	// in the same limits. Default: all groups.
+	Groups        []string `protobuf:"bytes,40,rep,name=groups,proto3" json:"groups,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[17]
+	mi := &file_tollgate_v1_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1743,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[17]
+	mi := &file_tollgate_v1_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1756,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Route) GetPrefix() string {
@@ -1728,6 +1871,13 @@ func (x *Route) GetMaxBodyBytes() uint64 {
 	return 0
 }
 
+func (x *Route) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
 // An upstream of several.
 type Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1742,7 +1892,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[18]
+	mi := &file_tollgate_v1_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1754,7 +1904,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[18]
+	mi := &file_tollgate_v1_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1767,7 +1917,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{18}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Target) GetName() string {
@@ -1800,7 +1950,7 @@ type ModelRule struct {
 
 func (x *ModelRule) Reset() {
 	*x = ModelRule{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[19]
+	mi := &file_tollgate_v1_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1812,7 +1962,7 @@ func (x *ModelRule) String() string {
 func (*ModelRule) ProtoMessage() {}
 
 func (x *ModelRule) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[19]
+	mi := &file_tollgate_v1_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1825,7 +1975,7 @@ func (x *ModelRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelRule.ProtoReflect.Descriptor instead.
 func (*ModelRule) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{19}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ModelRule) GetMatch() []string {
@@ -1869,7 +2019,7 @@ type Client struct {
 
 func (x *Client) Reset() {
 	*x = Client{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[20]
+	mi := &file_tollgate_v1_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1881,7 +2031,7 @@ func (x *Client) String() string {
 func (*Client) ProtoMessage() {}
 
 func (x *Client) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[20]
+	mi := &file_tollgate_v1_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1894,7 +2044,7 @@ func (x *Client) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Client.ProtoReflect.Descriptor instead.
 func (*Client) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{20}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Client) GetName() string {
@@ -1945,7 +2095,7 @@ type IPRules struct {
 
 func (x *IPRules) Reset() {
 	*x = IPRules{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[21]
+	mi := &file_tollgate_v1_config_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1957,7 +2107,7 @@ func (x *IPRules) String() string {
 func (*IPRules) ProtoMessage() {}
 
 func (x *IPRules) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[21]
+	mi := &file_tollgate_v1_config_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1970,7 +2120,7 @@ func (x *IPRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IPRules.ProtoReflect.Descriptor instead.
 func (*IPRules) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{21}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *IPRules) GetAllow() []string {
@@ -1991,7 +2141,7 @@ var File_tollgate_v1_config_proto protoreflect.FileDescriptor
 
 const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb1\x05\n" +
+	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xdd\x05\n" +
 	"\x06Config\x121\n" +
 	"\blistener\x18\x01 \x01(\v2\x15.tollgate.v1.ListenerR\blistener\x12(\n" +
 	"\x05admin\x18\x02 \x01(\v2\x12.tollgate.v1.AdminR\x05admin\x12=\n" +
@@ -2009,7 +2159,11 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x05cache\x18\f \x01(\v2\x12.tollgate.v1.CacheR\x05cache\x128\n" +
 	"\vcache_store\x18\r \x01(\v2\x17.tollgate.v1.CacheStoreR\n" +
 	"cacheStore\x12(\n" +
-	"\x05retry\x18\x14 \x01(\v2\x12.tollgate.v1.RetryR\x05retry\"\x8e\x02\n" +
+	"\x05retry\x18\x14 \x01(\v2\x12.tollgate.v1.RetryR\x05retry\x12*\n" +
+	"\x06groups\x18( \x03(\v2\x12.tollgate.v1.GroupR\x06groups\"x\n" +
+	"\x05Group\x12<\n" +
+	"\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x121\n" +
+	"\blistener\x18\x02 \x01(\v2\x15.tollgate.v1.ListenerR\blistener\"\x8e\x02\n" +
 	"\x05Retry\x12&\n" +
 	"\battempts\x18\x01 \x01(\rB\n" +
 	"\xbaH\a\xd8\x01\x01*\x02\x18\n" +
@@ -2089,16 +2243,17 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x0emax_body_bytes\x18\x1e \x01(\x04B\f\xbaH\t2\a\x18\x80\x80\x80\x80\x80 R\fmaxBodyBytes\x12T\n" +
 	"\x0frequest_timeout\x18\x1f \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
 	"\"\x04\b\x80\xa3\x052\x02\b\x01R\x0erequestTimeout\x12'\n" +
-	"\x0fmax_connections\x18  \x01(\rR\x0emaxConnections\"r\n" +
+	"\x0fmax_connections\x18  \x01(\rR\x0emaxConnections\"\x98\x01\n" +
 	"\tServerTLS\x122\n" +
 	"\x10certificate_file\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x0fcertificateFile\x121\n" +
-	"\x10private_key_file\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x0eprivateKeyFile\"U\n" +
+	"\x10private_key_file\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x0eprivateKeyFile\x12$\n" +
+	"\x0eclient_ca_file\x18( \x01(\tR\fclientCaFile\"U\n" +
 	"\x04CORS\x121\n" +
 	"\rallow_origins\x18\x01 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\fallowOrigins\x12\x1a\n" +
 	"\bdisabled\x18\x02 \x01(\bR\bdisabled\"\xb5\x01\n" +
 	"\x05Admin\x12\xab\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x90\x01\xbaH\x8c\x01\xba\x01\x88\x01\n" +
-	"\aaddress\x12+must be IP:PORT, for example 127.0.0.1:8001\x1aPthis == '' || this.isHostAndPort(true) && this.matches('^[0-9a-fA-F:.\\\\[\\\\]]+$')R\aaddress\"\xce\x04\n" +
+	"\aaddress\x12+must be IP:PORT, for example 127.0.0.1:8001\x1aPthis == '' || this.isHostAndPort(true) && this.matches('^[0-9a-fA-F:.\\\\[\\\\]]+$')R\aaddress\"\x9d\x05\n" +
 	"\bUpstream\x12<\n" +
 	"\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x12\x19\n" +
 	"\x03url\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03url\x12 \n" +
@@ -2115,7 +2270,11 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\fmax_requests\x18\x16 \x01(\rR\vmaxRequests\x12\x1f\n" +
 	"\vmax_pending\x18\x17 \x01(\rR\n" +
 	"maxPending\x12+\n" +
-	"\x06rename\x18\x18 \x03(\v2\x13.tollgate.v1.RenameR\x06rename\"@\n" +
+	"\x06rename\x18\x18 \x03(\v2\x13.tollgate.v1.RenameR\x06rename\x12M\n" +
+	"\x12client_certificate\x18( \x01(\v2\x1e.tollgate.v1.ClientCertificateR\x11clientCertificate\"z\n" +
+	"\x11ClientCertificate\x122\n" +
+	"\x10certificate_file\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x0fcertificateFile\x121\n" +
+	"\x10private_key_file\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x0eprivateKeyFile\"@\n" +
 	"\x06Rename\x12\x1d\n" +
 	"\x05model\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x05model\x12\x17\n" +
 	"\x02to\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x02to\"\xec\x01\n" +
@@ -2123,7 +2282,7 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\tB5\xbaH2\xba\x01/\n" +
 	"\x04path\x12\x11must begin with /\x1a\x14this.startsWith('/')R\x04path\x12J\n" +
 	"\binterval\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x13\xbaH\x10\xaa\x01\r\"\x04\b\x80\xa3\x052\x05\x10\x80\xc2\xd7/R\binterval\x12F\n" +
-	"\atimeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\atimeout\"\x94\a\n" +
+	"\atimeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\xd8\x042\x04\x10\xc0\x84=R\atimeout\"\xb6\a\n" +
 	"\x05Route\x12\xf6\x01\n" +
 	"\x06prefix\x18\x01 \x01(\tB\xdd\x01\xbaH\xd9\x01\xba\x01\xd5\x01\n" +
 	"\x06prefix\x12imust begin with / and hold no empty segment, no . or .. segment, no query, no white space, and ASCII only\x1a`this.matches('^/$|^(/[^/?#\\\\s%\\\\\\\\\\\\x{80}-\\\\x{10FFFF}]+)+/?$') && !this.matches('/[.][.]?(/|$)')R\x06prefix\x12\x1a\n" +
@@ -2142,7 +2301,8 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x05retry\x18\x14 \x01(\v2\x12.tollgate.v1.RetryR\x05retry\x121\n" +
 	"\tupstreams\x18\x15 \x03(\v2\x13.tollgate.v1.TargetR\tupstreams\x12.\n" +
 	"\x06models\x18\x16 \x03(\v2\x16.tollgate.v1.ModelRuleR\x06models\x122\n" +
-	"\x0emax_body_bytes\x18\x1e \x01(\x04B\f\xbaH\t2\a\x18\x80\x80\x80\x80\x80 R\fmaxBodyBytesB\x06\n" +
+	"\x0emax_body_bytes\x18\x1e \x01(\x04B\f\xbaH\t2\a\x18\x80\x80\x80\x80\x80 R\fmaxBodyBytes\x12 \n" +
+	"\x06groups\x18( \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x06groupsB\x06\n" +
 	"\x04_log\"G\n" +
 	"\x06Target\x12\x1b\n" +
 	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04name\x12 \n" +
@@ -2173,74 +2333,79 @@ func file_tollgate_v1_config_proto_rawDescGZIP() []byte {
 	return file_tollgate_v1_config_proto_rawDescData
 }
 
-var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_tollgate_v1_config_proto_goTypes = []any{
 	(*Config)(nil),              // 0: tollgate.v1.Config
-	(*Retry)(nil),               // 1: tollgate.v1.Retry
-	(*Cache)(nil),               // 2: tollgate.v1.Cache
-	(*CacheStore)(nil),          // 3: tollgate.v1.CacheStore
-	(*Limit)(nil),               // 4: tollgate.v1.Limit
-	(*Pace)(nil),                // 5: tollgate.v1.Pace
-	(*LimitStore)(nil),          // 6: tollgate.v1.LimitStore
-	(*ChatLog)(nil),             // 7: tollgate.v1.ChatLog
-	(*Telemetry)(nil),           // 8: tollgate.v1.Telemetry
-	(*Traces)(nil),              // 9: tollgate.v1.Traces
-	(*Listener)(nil),            // 10: tollgate.v1.Listener
-	(*ServerTLS)(nil),           // 11: tollgate.v1.ServerTLS
-	(*CORS)(nil),                // 12: tollgate.v1.CORS
-	(*Admin)(nil),               // 13: tollgate.v1.Admin
-	(*Upstream)(nil),            // 14: tollgate.v1.Upstream
-	(*Rename)(nil),              // 15: tollgate.v1.Rename
-	(*HealthCheck)(nil),         // 16: tollgate.v1.HealthCheck
-	(*Route)(nil),               // 17: tollgate.v1.Route
-	(*Target)(nil),              // 18: tollgate.v1.Target
-	(*ModelRule)(nil),           // 19: tollgate.v1.ModelRule
-	(*Client)(nil),              // 20: tollgate.v1.Client
-	(*IPRules)(nil),             // 21: tollgate.v1.IPRules
-	(*durationpb.Duration)(nil), // 22: google.protobuf.Duration
+	(*Group)(nil),               // 1: tollgate.v1.Group
+	(*Retry)(nil),               // 2: tollgate.v1.Retry
+	(*Cache)(nil),               // 3: tollgate.v1.Cache
+	(*CacheStore)(nil),          // 4: tollgate.v1.CacheStore
+	(*Limit)(nil),               // 5: tollgate.v1.Limit
+	(*Pace)(nil),                // 6: tollgate.v1.Pace
+	(*LimitStore)(nil),          // 7: tollgate.v1.LimitStore
+	(*ChatLog)(nil),             // 8: tollgate.v1.ChatLog
+	(*Telemetry)(nil),           // 9: tollgate.v1.Telemetry
+	(*Traces)(nil),              // 10: tollgate.v1.Traces
+	(*Listener)(nil),            // 11: tollgate.v1.Listener
+	(*ServerTLS)(nil),           // 12: tollgate.v1.ServerTLS
+	(*CORS)(nil),                // 13: tollgate.v1.CORS
+	(*Admin)(nil),               // 14: tollgate.v1.Admin
+	(*Upstream)(nil),            // 15: tollgate.v1.Upstream
+	(*ClientCertificate)(nil),   // 16: tollgate.v1.ClientCertificate
+	(*Rename)(nil),              // 17: tollgate.v1.Rename
+	(*HealthCheck)(nil),         // 18: tollgate.v1.HealthCheck
+	(*Route)(nil),               // 19: tollgate.v1.Route
+	(*Target)(nil),              // 20: tollgate.v1.Target
+	(*ModelRule)(nil),           // 21: tollgate.v1.ModelRule
+	(*Client)(nil),              // 22: tollgate.v1.Client
+	(*IPRules)(nil),             // 23: tollgate.v1.IPRules
+	(*durationpb.Duration)(nil), // 24: google.protobuf.Duration
 }
 var file_tollgate_v1_config_proto_depIdxs = []int32{
-	10, // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
-	13, // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
-	14, // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
-	17, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
-	20, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
-	21, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
-	7,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
-	8,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
-	4,  // 8: tollgate.v1.Config.limits:type_name -> tollgate.v1.Limit
-	6,  // 9: tollgate.v1.Config.limit_store:type_name -> tollgate.v1.LimitStore
-	5,  // 10: tollgate.v1.Config.pace:type_name -> tollgate.v1.Pace
-	2,  // 11: tollgate.v1.Config.cache:type_name -> tollgate.v1.Cache
-	3,  // 12: tollgate.v1.Config.cache_store:type_name -> tollgate.v1.CacheStore
-	1,  // 13: tollgate.v1.Config.retry:type_name -> tollgate.v1.Retry
-	22, // 14: tollgate.v1.Retry.first_byte_timeout:type_name -> google.protobuf.Duration
-	22, // 15: tollgate.v1.Retry.idle_timeout:type_name -> google.protobuf.Duration
-	22, // 16: tollgate.v1.Cache.ttl:type_name -> google.protobuf.Duration
-	9,  // 17: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
-	11, // 18: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
-	12, // 19: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
-	22, // 20: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
-	22, // 21: tollgate.v1.Listener.request_timeout:type_name -> google.protobuf.Duration
-	22, // 22: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
-	16, // 23: tollgate.v1.Upstream.health_check:type_name -> tollgate.v1.HealthCheck
-	15, // 24: tollgate.v1.Upstream.rename:type_name -> tollgate.v1.Rename
-	22, // 25: tollgate.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
-	22, // 26: tollgate.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
-	21, // 27: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
-	4,  // 28: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
-	5,  // 29: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
-	2,  // 30: tollgate.v1.Route.cache:type_name -> tollgate.v1.Cache
-	1,  // 31: tollgate.v1.Route.retry:type_name -> tollgate.v1.Retry
-	18, // 32: tollgate.v1.Route.upstreams:type_name -> tollgate.v1.Target
-	19, // 33: tollgate.v1.Route.models:type_name -> tollgate.v1.ModelRule
-	18, // 34: tollgate.v1.ModelRule.upstreams:type_name -> tollgate.v1.Target
-	4,  // 35: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	11, // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
+	14, // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
+	15, // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
+	19, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
+	22, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
+	23, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
+	8,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
+	9,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
+	5,  // 8: tollgate.v1.Config.limits:type_name -> tollgate.v1.Limit
+	7,  // 9: tollgate.v1.Config.limit_store:type_name -> tollgate.v1.LimitStore
+	6,  // 10: tollgate.v1.Config.pace:type_name -> tollgate.v1.Pace
+	3,  // 11: tollgate.v1.Config.cache:type_name -> tollgate.v1.Cache
+	4,  // 12: tollgate.v1.Config.cache_store:type_name -> tollgate.v1.CacheStore
+	2,  // 13: tollgate.v1.Config.retry:type_name -> tollgate.v1.Retry
+	1,  // 14: tollgate.v1.Config.groups:type_name -> tollgate.v1.Group
+	11, // 15: tollgate.v1.Group.listener:type_name -> tollgate.v1.Listener
+	24, // 16: tollgate.v1.Retry.first_byte_timeout:type_name -> google.protobuf.Duration
+	24, // 17: tollgate.v1.Retry.idle_timeout:type_name -> google.protobuf.Duration
+	24, // 18: tollgate.v1.Cache.ttl:type_name -> google.protobuf.Duration
+	10, // 19: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
+	12, // 20: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
+	13, // 21: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
+	24, // 22: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
+	24, // 23: tollgate.v1.Listener.request_timeout:type_name -> google.protobuf.Duration
+	24, // 24: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
+	18, // 25: tollgate.v1.Upstream.health_check:type_name -> tollgate.v1.HealthCheck
+	17, // 26: tollgate.v1.Upstream.rename:type_name -> tollgate.v1.Rename
+	16, // 27: tollgate.v1.Upstream.client_certificate:type_name -> tollgate.v1.ClientCertificate
+	24, // 28: tollgate.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
+	24, // 29: tollgate.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
+	23, // 30: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
+	5,  // 31: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
+	6,  // 32: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
+	3,  // 33: tollgate.v1.Route.cache:type_name -> tollgate.v1.Cache
+	2,  // 34: tollgate.v1.Route.retry:type_name -> tollgate.v1.Retry
+	20, // 35: tollgate.v1.Route.upstreams:type_name -> tollgate.v1.Target
+	21, // 36: tollgate.v1.Route.models:type_name -> tollgate.v1.ModelRule
+	20, // 37: tollgate.v1.ModelRule.upstreams:type_name -> tollgate.v1.Target
+	5,  // 38: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
+	39, // [39:39] is the sub-list for method output_type
+	39, // [39:39] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_v1_config_proto_init() }
@@ -2248,17 +2413,17 @@ func file_tollgate_v1_config_proto_init() {
 	if File_tollgate_v1_config_proto != nil {
 		return
 	}
-	file_tollgate_v1_config_proto_msgTypes[2].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[7].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[9].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[17].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[3].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[8].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[10].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_v1_config_proto_rawDesc), len(file_tollgate_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

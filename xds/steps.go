@@ -1,54 +1,50 @@
 package xds
 
 import (
-	"fmt"
+	"slices"
 
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	"google.golang.org/protobuf/proto"
 )
 
 // Version names the content: equal resources have equal versions.
-func (r *Resources) Version() string {
+func (r *Resources) Version() string { return hashOf(r.messages()...) }
+
+// messages are all resources, in an order that is always the same.
+func (r *Resources) messages() []proto.Message {
 	var all []proto.Message
 	for kind := range types.UnknownType {
 		for _, resource := range r.byType()[kind] {
 			all = append(all, resource)
 		}
 	}
-	return hashOf(all...)
-}
-
-// snapshot gives the resources to go-control-plane.
-func (r *Resources) snapshot() *cache.Snapshot {
-	snapshot, version := &cache.Snapshot{}, r.Version()
-	for kind, resources := range r.byType() {
-		snapshot.Resources[kind] = cache.NewResources(version, resources)
-	}
-	return snapshot
+	return all
 }
 
 // versions are those of single resources: by type URL, then by name.
 type versions map[string]map[string]string
 
 // versions says what an Envoy must have acknowledged to run the resources.
-func (r *Resources) versions() (versions, error) {
-	snapshot := r.snapshot()
-	if err := snapshot.ConstructVersionMap(); err != nil {
-		return nil, fmt.Errorf("computing the versions of resources: %w", err)
+func (r *Resources) versions() versions {
+	all := versions{}
+	for kind, list := range r.byType() {
+		typeURL, _ := cache.GetResponseTypeURL(kind)
+		for _, message := range list {
+			all.of(typeURL)[cache.GetResourceName(message)] = hashOf(message)
+		}
 	}
-	return snapshot.VersionMap, nil
+	return all
 }
 
 // beforeRoutes is what can be acknowledged before listeners and routes lead to it.
 func (r *Resources) beforeRoutes() *Resources {
-	certificates := &Resources{}
-	for _, secret := range r.Secrets {
-		if secret.GetTlsCertificate() != nil {
-			certificates.Secrets = append(certificates.Secrets, secret) // asked for by listeners
-		}
-	}
-	return r.without(certificates)
+	early := r.without(&Resources{})
+	early.Secrets = slices.DeleteFunc(early.Secrets, func(s *tlsv3.Secret) bool {
+		return s.GetName() == listenerCertificate || s.GetName() == clientAuthorities // listeners ask for them
+	})
+	return early
 }
 
 // union is the resources with the clusters, endpoints and secrets of others that they do not have.
@@ -92,8 +88,8 @@ func merge[T types.Resource](a, b []T) []T {
 	return append(append([]T(nil), a...), subtract(b, a)...)
 }
 
-// subtract gives those of a whose names b does not have. Names are made of content, so equal names
-// are equal resources.
+// subtract gives those of a whose names b does not have. Names are made of content, so equal names are equal
+// resources; of secrets that are renewed under one name, a has the version that counts.
 func subtract[T types.Resource](a, b []T) []T {
 	names := make(map[string]bool, len(b))
 	for _, resource := range b {
