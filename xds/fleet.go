@@ -2,6 +2,7 @@ package xds
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"strings"
 	"sync"
@@ -105,13 +106,24 @@ func (f *fleet) heard(e *envoy, request *discoveryv3.DeltaDiscoveryRequest) {
 func (f *fleet) greet(e *envoy, node *corev3.Node) {
 	e.node, e.group = node.GetId(), groupOf(node)
 	log := f.log.With(zap.String("node", e.node), zap.String("group", e.group))
-	log.Info("an Envoy has connected")
+	log.Info("an Envoy has connected", zap.String("version", f.known(node)))
 	if wanted := f.wanted(e.group); wanted != nil && wanted.empty() {
 		log.Warn("the configuration has groups, and not this Envoy's: it gets no port and no route (see groups in tollgate.yaml, and `tollgate bootstrap --group`)")
 	}
 	if f.goal != nil {
 		f.goal.behind[e] = struct{}{}
 	}
+}
+
+// known says which version an Envoy is of, and where it is too old that it is.
+func (f *fleet) known(node *corev3.Node) string {
+	version := node.GetUserAgentBuildVersion().GetVersion()
+	known := fmt.Sprintf("%d.%d.%d", version.GetMajorNumber(), version.GetMinorNumber(), version.GetPatch())
+	if version != nil && TooOld(version.GetMajorNumber(), version.GetMinorNumber()) {
+		f.log.Error("this Envoy is too old, and will reject its configuration",
+			zap.String("node", node.GetId()), zap.String("version", known), zap.String("lowest", LowestEnvoy()))
+	}
+	return known
 }
 
 func (f *fleet) reject(r *Rejected) {

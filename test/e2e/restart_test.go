@@ -248,6 +248,18 @@ func TestEnvoyDies(t *testing.T) {
 	}
 }
 
+// TestEnvoyCrashes: what Envoy says of its end is in the log.
+func TestEnvoyCrashes(t *testing.T) {
+	t.Parallel()
+	url, _ := mocktest.Start(t, mock.Options{Keys: []string{upstreamKey}})
+	g := launch(t, oneRoute(url))
+	if err := syscall.Kill(g.child(t, "envoy"), syscall.SIGABRT); err != nil {
+		t.Fatal(err)
+	}
+	g.await(t, "Caught Aborted", 1)
+	g.await(t, "a process died; starting it again", 1)
+}
+
 // TestSecondInTheWay: what another tollgate has is named, whatever it is, and the first goes on.
 func TestSecondInTheWay(t *testing.T) {
 	t.Parallel()
