@@ -33,7 +33,7 @@ type room struct {
 // says what it is.
 func rooms() map[string]room {
 	policy := room{mayImport: []string{
-		"tollgate/config", "tollgate/config/rate", "tollgate/extproc/exchange", "tollgate/extproc/openai",
+		"tollgate/config", "tollgate/config/money", "tollgate/config/rate", "tollgate/extproc/exchange", "tollgate/extproc/openai",
 	}}
 	return map[string]room{
 		"tollgate/cmd/tollgate":      {knowsAll: true, envoy: true},
@@ -42,14 +42,15 @@ func rooms() map[string]room {
 		"tollgate/bench/report":      {plain: true},
 		"tollgate/proto/gen":         {},
 		schema:                       {},
-		"tollgate/config":            {mayImport: []string{schema, "tollgate/config/rate"}},
-		"tollgate/config/rate":       {plain: true},
+		"tollgate/config":            {mayImport: []string{schema, "tollgate/config/money", "tollgate/config/rate"}},
+		"tollgate/config/money":      {plain: true},
+		"tollgate/config/rate":       {mayImport: []string{"tollgate/config/money"}, plain: true},
 		"tollgate/envoy":             {mayImport: []string{"tollgate/config"}, envoy: true},
 		"tollgate/cmd/tollgate/link": {mayImport: []string{"tollgate/config"}},
 		"tollgate/xds":               {mayImport: []string{"tollgate/config"}, envoy: true},
 		"tollgate/xds/mesh":          {mayImport: []string{"tollgate/config", "tollgate/envoy", "tollgate/xds"}, envoy: true},
 		"tollgate/extproc": {envoy: true, mayImport: []string{
-			"tollgate/config", "tollgate/extproc/exchange", "tollgate/extproc/openai",
+			"tollgate/config", "tollgate/config/money", "tollgate/extproc/exchange", "tollgate/extproc/openai",
 			"tollgate/extproc/auth", "tollgate/extproc/limit", "tollgate/extproc/cache",
 			"tollgate/extproc/chatlog", "tollgate/extproc/usage", "tollgate/extproc/flow", "tollgate/extproc/tokens",
 			"tollgate/extproc/share",

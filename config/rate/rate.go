@@ -47,28 +47,32 @@ type Rate struct {
 }
 
 // String returns the rate in the notation, as "100/2minutes". It is exact for windows of whole seconds.
-func (r Rate) String() string {
+func (r Rate) String() string { return strconv.FormatUint(r.Count, 10) + "/" + r.per() }
+
+// per returns the window in the notation.
+func (r Rate) per() string {
 	for _, u := range units() {
 		if r.Window < u.size || r.Window%u.size != 0 {
 			continue
 		}
-		count := strconv.FormatUint(r.Count, 10)
 		if n := int64(r.Window / u.size); n > 1 {
-			return count + "/" + strconv.FormatInt(n, 10) + u.name + "s"
+			return strconv.FormatInt(n, 10) + u.name + "s"
 		}
-		return count + "/" + u.name
+		return u.name
 	}
-	return strconv.FormatUint(r.Count, 10) + "/" + r.Window.String()
+	return r.Window.String()
 }
 
 // Format returns what [Parse] reads: the rates joined by ";", or "inf" for none.
-func Format(rates []Rate) string {
+func Format(rates []Rate) string { return format(rates, Rate.String) }
+
+func format(rates []Rate, one func(Rate) string) string {
 	if len(rates) == 0 {
 		return "inf"
 	}
 	parts := make([]string, len(rates))
 	for i, r := range rates {
-		parts[i] = r.String()
+		parts[i] = one(r)
 	}
 	return strings.Join(parts, ";")
 }
@@ -77,11 +81,12 @@ func Format(rates []Rate) string {
 // them joined by ";", "," or "|". Case and white space do not matter; a month has 30 days and a year
 // 360. "inf" is no limit, and gives nil. An error names the column of its cause, counted in characters
 // from 1.
-func Parse(text string) ([]Rate, error) {
+func Parse(text string) ([]Rate, error) { return parse(text, parser{text: []rune(text)}) }
+
+func parse(text string, p parser) ([]Rate, error) {
 	if strings.EqualFold(strings.TrimSpace(text), "inf") {
 		return nil, nil
 	}
-	p := parser{text: []rune(text)}
 	var rates []Rate
 	for {
 		rate, err := p.rate()
@@ -102,8 +107,9 @@ func Parse(text string) ([]Rate, error) {
 
 // A parser stands before a character.
 type parser struct {
-	text []rune
-	at   int
+	text  []rune
+	at    int
+	money bool // counts are amounts
 }
 
 // rate reads "100 / 2 minutes".
@@ -134,6 +140,9 @@ func (p *parser) rate() (Rate, error) {
 
 // count reads the number before "/" or "per".
 func (p *parser) count() (uint64, error) {
+	if p.money {
+		return p.amount()
+	}
 	p.space()
 	if !isDigit(p.peek()) {
 		if p.at > 0 || len(p.text) == 0 {

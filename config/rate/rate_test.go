@@ -112,3 +112,43 @@ func FuzzParse(f *testing.F) {
 		require.Equal(t, Format(rates), Format(again))
 	})
 }
+
+func TestParseCost(t *testing.T) {
+	rates, err := ParseCost("20 USD/month; 0.50usd per 2 hours")
+	require.NoError(t, err)
+	require.Equal(t, []Rate{{20_000_000_000, 30 * 24 * time.Hour}, {500_000_000, 2 * time.Hour}}, rates)
+	require.Equal(t, "20.00 USD/month;0.50 USD/2hours", FormatCost(rates))
+	for text, want := range map[string]string{
+		"":                      `column 1: expected an amount such as 20 USD/month, not the end`,
+		"lots":                  `column 1: expected an amount such as 20 USD/month, not "lots"`,
+		"$20/month":             `column 1: expected an amount such as 20 USD/month, not "$"`,
+		"20/month":              `column 3: expected USD, the only currency, not "/"`,
+		"20 EUR/month":          `column 4: expected USD, the only currency, not "EUR"`,
+		"0.00 USD/day":          `column 1: 0 USD is no budget: models says what a client may not ask for`,
+		"1.2.3 USD/day":         `column 1: "1.2.3" is not a decimal such as 2.50`,
+		"0.0000000001 USD/day":  `column 1: 0.0000000001 has more than 9 decimals`,
+		"1000000.01 USD/month":  `column 1: 1000000.01 USD is too large: 1000000.00 USD is the most`,
+		"20 USD":                `column 7: expected "/" or "per", not the end`,
+		"1 USD/day, 2/day":      `column 13: expected USD, the only currency, not "/"`,
+		"1 USD/day; 1 USD/11yr": `column 20: expected second, minute, hour, day, month or year, not "yr"`,
+	} {
+		_, err := ParseCost(text)
+		require.EqualError(t, err, want, text)
+	}
+}
+
+func FuzzParseCost(f *testing.F) {
+	for _, text := range []string{"20 USD/month", "0.50 USD per 2 hours;5 usd/day", "inf", "1 USD/x"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rates, err := ParseCost(text)
+		if err != nil {
+			require.Regexp(t, `^column [1-9][0-9]*: `, err.Error())
+			return
+		}
+		again, err := ParseCost(FormatCost(rates))
+		require.NoError(t, err)
+		require.Equal(t, rates, again)
+	})
+}
