@@ -33,6 +33,8 @@ type Config struct {
 	Clients   []*Client      // in the order of the file
 	Groups    []Group        // of Envoys; none: every Envoy gets everything
 
+	Prices Prices
+
 	LimitStore LimitStore
 	CacheStore CacheStore
 
@@ -139,6 +141,9 @@ type Route struct {
 	// those for all routes that name none of their own.
 	FirstLimit bool
 
+	// Prices are what models cost: those of all routes.
+	Prices Prices
+
 	// MaxInFlight is how many calls may be under way at once; 0: any number.
 	MaxInFlight int
 
@@ -221,7 +226,7 @@ type Client struct {
 type Guests struct {
 	Models  bool // some may not ask for every model, or have limits of some
 	Limited bool // some have limits
-	Tokens  bool // some have limits of tokens
+	Tokens  bool // some have limits of tokens or cost
 	Ends    bool // some have limits for which the end of a call must be seen
 }
 

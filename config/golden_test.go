@@ -208,6 +208,10 @@ func dump(c *Config) string {
 	if c.LimitStore != (LimitStore{}) {
 		line("limits are counted in %s local=%t", c.LimitStore.Redis, c.LimitStore.Local)
 	}
+	for _, p := range c.Prices {
+		line("price of %s%s: input=%d cached=%d output=%d pico-dollars, request=%s whole=%t", p.Model,
+			optional(" at ", p.Upstream != "", p.Upstream), p.Input, p.Cached, p.Output, p.Request, p.Whole)
+	}
 	for _, client := range c.Clients {
 		line("client %s: %d keys%s%s", client.Name, count(c, client),
 			optional(" models=", len(client.Models) > 0, client.Models), optional(" max_in_flight=", client.MaxInFlight > 0, client.MaxInFlight))
@@ -237,11 +241,7 @@ func targets(c Choice) string {
 }
 
 func describe(l Limit) string {
-	kind := "requests"
-	if l.Tokens {
-		kind = "tokens"
-	}
-	return fmt.Sprintf("%s of %s path=%q per=%s %s%s%s%s", rate.Format(l.Rates), kind, l.Path, l.Per, l.Strategy,
+	return fmt.Sprintf("%s of %s path=%q per=%s %s%s%s%s", l, l.Of, l.Path, l.Per, l.Strategy,
 		optional(" models=", len(l.Models) > 0, l.Models), optional(" clients=", len(l.Clients) > 0, l.Clients), optional(" shadow=", l.Shadow, true))
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"tollgate/config/rate"
 	tollgatev1 "tollgate/proto/tollgate/v1"
@@ -13,13 +14,26 @@ import (
 // DefaultAnswerTokens is what is reserved for an answer whose request does not say how long it may be.
 const DefaultAnswerTokens = 1024
 
-// Limit is how many requests or tokens may pass.
+// Quantity is what a limit counts.
+type Quantity string
+
+// The quantities. A count of cost is in nano-dollars.
+const (
+	OfRequests Quantity = "requests"
+	OfTokens   Quantity = "tokens"
+	OfCost     Quantity = "cost"
+)
+
+// Settled tells whether what is taken of it is known only when the call has ended.
+func (q Quantity) Settled() bool { return q == OfTokens || q == OfCost }
+
+// Limit is how many requests or tokens may pass, or at what cost.
 type Limit struct {
 	Rates    []rate.Rate // all must hold
-	Tokens   bool        // counts tokens; else requests
-	Path     string      // only paths that begin so; empty: all
-	Models   Patterns    // only requests for these
-	Clients  Names       // only requests of these
+	Of       Quantity
+	Path     string   // only paths that begin so; empty: all
+	Models   Patterns // only requests for these
+	Clients  Names    // only requests of these
 	Per      Scope
 	Strategy string // moving-window, fixed-window or fixed-window-elastic-expiry
 	Shadow   bool   // refuses nobody
@@ -37,7 +51,27 @@ const (
 )
 
 // ByModel tells whether a request's model says what it takes.
-func (l Limit) ByModel() bool { return len(l.Models) > 0 || l.Per == PerModel }
+func (l Limit) ByModel() bool { return len(l.Models) > 0 || l.Per == PerModel || l.Of == OfCost }
+
+// String gives its rates in the notation.
+func (l Limit) String() string {
+	if l.Of == OfCost {
+		return rate.FormatCost(l.Rates)
+	}
+	return rate.Format(l.Rates)
+}
+
+// settled tells whether the end of a call must be seen for it.
+func (l Limit) settled() bool { return l.Of.Settled() }
+
+// longest is its longest window.
+func (l Limit) longest() time.Duration {
+	var longest time.Duration
+	for _, r := range l.Rates {
+		longest = max(longest, r.Window)
+	}
+	return longest
+}
 
 // Pace is how fast streamed answers go to their clients.
 type Pace struct {
@@ -69,24 +103,20 @@ type LimitStore struct {
 }
 
 // LimitsOf gives the route's limits that hold for a request, by its client (nil: nobody with a name), its
-// path without the query and its model. Of limits for all routes that is the first of requests and the
-// first of tokens, and all that are tried out.
+// path without the query and its model. Of limits for all routes that is the first of each quantity, and
+// all that are tried out.
 func (r *Route) LimitsOf(client *Client, path, model string) []Limit {
 	var limits []Limit
-	var found [2]bool // by Tokens
+	var found []Quantity
 	for _, l := range r.Limits {
 		if !strings.HasPrefix(path, l.Path) || !l.Models.Match(model) || !l.Clients.Hold(client) {
 			continue
 		}
 		if r.FirstLimit && !l.Shadow {
-			kind := 0
-			if l.Tokens {
-				kind = 1
-			}
-			if found[kind] {
+			if slices.Contains(found, l.Of) {
 				continue
 			}
-			found[kind] = true
+			found = append(found, l.Of)
 		}
 		limits = append(limits, l)
 	}
@@ -114,7 +144,7 @@ func (r *resolver) limits(field string, written []*tollgatev1.Limit) []Limit {
 
 func (r *resolver) limit(field string, m *tollgatev1.Limit) Limit {
 	l := Limit{
-		Tokens:   m.GetTokens() != "",
+		Of:       OfRequests,
 		Path:     m.GetPath(),
 		Models:   m.GetModels(),
 		Clients:  r.names(field+".clients", m.GetClients()),
@@ -122,16 +152,29 @@ func (r *resolver) limit(field string, m *tollgatev1.Limit) Limit {
 		Strategy: cmp.Or(m.GetStrategy(), "moving-window"),
 		Shadow:   m.GetShadow(),
 	}
-	switch {
-	case m.GetRequests() == "" && m.GetTokens() == "":
-		r.problem(field, "limits nothing: write requests or tokens, for example requests: 60/minute")
-	case m.GetRequests() != "" && m.GetTokens() != "":
-		r.problem(field+".tokens", "stands beside requests: write two limits")
-	case l.Tokens:
-		l.Rates = r.rates(field+".tokens", m.GetTokens())
-	default:
-		l.Rates = r.rates(field+".requests", m.GetRequests())
+	written := 0
+	for _, w := range []struct {
+		of    Quantity
+		text  string
+		parse func(string) ([]rate.Rate, error)
+	}{
+		{OfRequests, m.GetRequests(), rate.Parse},
+		{OfTokens, m.GetTokens(), rate.Parse},
+		{OfCost, m.GetCost(), rate.ParseCost},
+	} {
+		if w.text == "" {
+			continue
+		}
+		if written++; written > 1 {
+			r.problem(field+"."+string(w.of), "stands beside %s: write two limits", l.Of)
+			continue
+		}
+		l.Of, l.Rates = w.of, r.rates(field+"."+string(w.of), w.text, w.parse)
 	}
+	if written == 0 {
+		r.problem(field, "limits nothing: write requests, tokens or cost, for example requests: 60/minute")
+	}
+	r.checkBudget(field, m)
 	return l
 }
 
@@ -158,14 +201,14 @@ func (r *resolver) guests() Guests {
 	for _, c := range r.config.Clients {
 		g.Models = g.Models || len(c.Models) > 0 || slices.ContainsFunc(c.Limits, Limit.ByModel)
 		g.Limited = g.Limited || len(c.Limits) > 0
-		g.Tokens = g.Tokens || slices.ContainsFunc(c.Limits, func(l Limit) bool { return l.Tokens })
+		g.Tokens = g.Tokens || slices.ContainsFunc(c.Limits, Limit.settled)
 		g.Ends = g.Ends || c.MaxInFlight > 0 || g.Tokens
 	}
 	return g
 }
 
-func (r *resolver) rates(field, written string) []rate.Rate {
-	rates, err := rate.Parse(written)
+func (r *resolver) rates(field, written string, parse func(string) ([]rate.Rate, error)) []rate.Rate {
+	rates, err := parse(written)
 	if err != nil {
 		r.problem(field, "%s", err)
 	}
@@ -177,7 +220,7 @@ func (r *resolver) paces(field string, written []*tollgatev1.Pace) []Pace {
 	for i, m := range written {
 		at := fmt.Sprintf("%s[%d]", field, i)
 		paces[i] = Pace{
-			Rates:   r.rates(at+".events", m.GetEvents()),
+			Rates:   r.rates(at+".events", m.GetEvents(), rate.Parse),
 			Path:    m.GetPath(),
 			Clients: r.names(at+".clients", m.GetClients()),
 		}

@@ -49,7 +49,7 @@ func (r *Route) request() Bodies {
 	switch {
 	case r.Guests.Models || r.byModel() || r.renames() || slices.ContainsFunc(r.Limits, Limit.ByModel):
 		return AnyBody // whatever has a model: images and speech too
-	case r.ExactUsage || r.Cache != nil || r.Guests.Tokens || slices.ContainsFunc(r.Limits, func(l Limit) bool { return l.Tokens }):
+	case r.ExactUsage || r.Cache != nil || r.Guests.Tokens || slices.ContainsFunc(r.Limits, Limit.settled):
 		return AskedFor
 	}
 	return NoBody
@@ -67,5 +67,5 @@ func (r *Route) response() Bodies {
 
 func (r *Route) tap() bool {
 	return r.Log || r.Metered || r.Traced || r.Cache != nil || r.MaxInFlight > 0 || r.Guests.Ends ||
-		slices.ContainsFunc(r.Limits, func(l Limit) bool { return l.Tokens })
+		slices.ContainsFunc(r.Limits, Limit.settled)
 }

@@ -51,6 +51,7 @@ func resolve(message *tollgatev1.Config) (*Config, Problems) {
 	for i, u := range message.GetUpstreams() {
 		r.upstream(fmt.Sprintf("upstreams[%d]", i), u)
 	}
+	r.config.Prices = r.prices()
 	r.observers()
 	r.limitStore()
 	r.cacheStore()
@@ -59,6 +60,7 @@ func resolve(message *tollgatev1.Config) (*Config, Problems) {
 		return nil, r.problems
 	}
 	r.warn()
+	r.warnOfBudgets()
 	return r.config, nil
 }
 
@@ -190,6 +192,7 @@ func (r *resolver) routes() {
 			Traced:               r.config.Traces != nil,
 			NameModels:           r.config.Listener.AccessLog != "",
 			ForwardClientAddress: m.GetForwardClientAddress(),
+			Prices:               r.config.Prices,
 			MaxInFlight:          int(m.GetMaxInFlight()),
 			MaxBody:              cmp.Or(m.GetMaxBodyBytes(), r.config.Listener.MaxBody),
 			AnswerTokens:         uint64(cmp.Or(m.GetAnswerTokens(), DefaultAnswerTokens)),

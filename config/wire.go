@@ -71,8 +71,6 @@ const (
 	LimitKey     = "limit-"
 	RemainingKey = "remaining-"
 	ResetKey     = "reset-"
-	OfRequests   = "requests"
-	OfTokens     = "tokens"
 
 	// CacheKey is what the cache did (hit, miss, collapsed, bypass), for the access log, and
 	// CacheStatusKey the same as the answer's Cache-Status header (RFC 9211), in that namespace.

@@ -55,7 +55,7 @@ func (v *visit) depends(api openai.API) bool {
 	if client != nil && len(client.Models) > 0 {
 		return true
 	}
-	return api != openai.Other && v.limited(func(l config.Limit) bool { return l.Tokens || l.ByModel() })
+	return api != openai.Other && v.limited(func(l config.Limit) bool { return l.Of.Settled() || l.ByModel() })
 }
 
 // limited tells whether the request may be under an enforced limit of a kind.

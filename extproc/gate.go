@@ -41,9 +41,8 @@ type Options struct {
 	// Skipped hears of what a tap could not keep. Nil: nobody does.
 	Skipped func(what string)
 
-	// Headroom hears what a limited request leaves of its strictest limit, of requests or of tokens
-	// (config.OfRequests, config.OfTokens). Nil: nobody does.
-	Headroom func(route *config.Route, client *config.Client, of string, left limit.Headroom)
+	// Headroom hears what a limited request leaves of its strictest limit of each quantity. Nil: nobody does.
+	Headroom func(route *config.Route, client *config.Client, of config.Quantity, left limit.Headroom)
 
 	// Settled hears what a call reserved of its limits of tokens and what it used, once that has taken
 	// the place of the other. Nil: nobody does.
@@ -99,7 +98,7 @@ func NewGate(options Options) *Gate {
 		options.Refused = func(*config.Route, string) {}
 	}
 	if options.Headroom == nil {
-		options.Headroom = func(*config.Route, *config.Client, string, limit.Headroom) {}
+		options.Headroom = func(*config.Route, *config.Client, config.Quantity, limit.Headroom) {}
 	}
 	if options.Shadowed == nil {
 		options.Shadowed = func(*config.Route) {}
@@ -298,7 +297,13 @@ func (g *Gate) admitted(v *visit) *admission {
 	if v.hold.settles() {
 		listeners = append(listeners, v.hold)
 	}
+	if v.hold.priced() {
+		v.hold.call = call
+	}
 	v.admission = newAdmission(call, listeners, v.asked)
+	if v.hold.priced() {
+		v.admission.hold = v.hold
+	}
 	v.admission.keeping = g.keepingOf(v)
 	return v.admission
 }

@@ -36,6 +36,7 @@ type admission struct {
 	call      *exchange.Call
 	listeners []Listener
 	keeping   *keeping // nil: the answer is not for the cache
+	hold      *hold    // nil: it costs nothing, as far as is known
 }
 
 // newAdmission tells the listeners what was asked, if the gate read it.
@@ -53,7 +54,21 @@ func (a *admission) asked(request *openai.Request) {
 	}
 }
 
+// done tells the end, with what the call cost. Where that has to be counted, it is told in the background.
 func (a *admission) done(answer *openai.Answer, end exchange.End) {
+	if a.hold == nil {
+		a.tell(answer, end)
+		return
+	}
+	if !a.hold.mustCount(answer, end) {
+		a.tell(a.hold.reckon(answer, end))
+		return
+	}
+	a.hold.exit()
+	a.hold.gate.settling.Go(func() { a.tell(a.hold.reckon(answer, end)) })
+}
+
+func (a *admission) tell(answer *openai.Answer, end exchange.End) {
 	for _, l := range a.listeners {
 		l.Done(answer, end)
 	}

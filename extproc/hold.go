@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"tollgate/config"
+	"tollgate/config/money"
 	"tollgate/extproc/auth"
 	"tollgate/extproc/exchange"
 	"tollgate/extproc/limit"
@@ -32,30 +33,45 @@ type hold struct {
 	leave    func() // nil: no place is kept
 	charges  []limit.Charge
 	outcome  limit.Outcome
-	reserved tokens.Reservation
+	tapped   bool // the end of the call is told
 	shadowed bool // a limit that is tried out would have refused
+	free     bool // it costs nothing
 	rides    bool // another request pays for the answer
 
-	api   openai.API
-	asked *openai.Request // kept where the tokens may have to be counted; else nil
-	kept  int             // bytes of it
-	who   string          // whose share of what gates hold they are
+	api       openai.API
+	reserved  tokens.Reservation
+	estimated bool            // reserved is known
+	asked     *openai.Request // kept where the tokens may have to be counted; else nil
+	kept      int             // bytes of it
+	who       string          // whose share of what gates hold they are
+
+	call   *exchange.Call // nil: it has no price, or does not pass
+	models []string       // that the request names
+	choice *config.Choice // where it may go
 }
 
 // take takes the request from all of its limits, or from none, and notes what is left for the answer's
 // headers. Its error is an *exchange.Refusal.
 func (g *Gate) take(v *visit) error {
-	v.hold = &hold{gate: g, route: v.route.Route}
+	v.hold = &hold{gate: g, route: v.route.Route, tapped: v.route.tapped, api: openai.APIOf(v.path)}
 	if v.route.tapped { // else nobody would tell the end
 		if err := g.enter(v); err != nil {
 			return err
 		}
 	}
 	err := g.charge(v)
-	if err != nil && v.hold.leave != nil {
-		v.hold.leave()
+	if err != nil {
+		v.hold.exit()
 	}
 	return err
+}
+
+// exit gives the place among the calls in flight to others.
+func (h *hold) exit() {
+	if h.leave != nil {
+		h.leave()
+		h.leave = nil
+	}
 }
 
 // enter takes a place among the calls in flight.
@@ -91,14 +107,19 @@ func (g *Gate) charge(v *visit) error {
 	if v.asked != nil && v.asked.API != openai.Other { // whose answers tell nobody what they took
 		ask.Tokens = h.tokensOf(v)
 	}
+	var err error
+	if ask.Cost, err = h.costOf(v, &ask); err != nil {
+		return err
+	}
 	h.charges = limit.Charges(&ask)
 	if len(h.charges) == 0 {
+		h.keep(v)
 		return nil
 	}
 	if err := untilSettled(v.rpc.Context(), func() (again bool, err error) {
 		h.outcome, err = g.options.Limits.Reserve(v.rpc.Context(), h.charges)
 		mayHelp := g.owing.Load() > 0 || h.outcome.Shared
-		return err == nil && mayHelp && limit.WantsTokens(h.outcome, h.charges), err //nolint:wrapcheck // for the log
+		return err == nil && mayHelp && limit.MayFit(h.outcome, h.charges), err //nolint:wrapcheck // for the log
 	}); err != nil {
 		g.log.Debug("limits cannot be counted", zap.Error(err)) // who watches the store says so once
 		return limit.Unavailable()                              //nolint:wrapcheck // what the client reads
@@ -119,11 +140,18 @@ func (h *hold) tokensOf(v *visit) *limit.Tokens {
 			return nil
 		}
 		if k.call != nil && !k.leads {
-			h.rides = true
+			h.rides, h.estimated = true, true
 			return &limit.Tokens{} // it may yet have to ask by itself, and then settles
 		}
 	}
-	h.reserved = tokens.Reserve(v.asked)
+	return h.reserve(v.asked)
+}
+
+// reserve estimates what a request may take, once.
+func (h *hold) reserve(asked *openai.Request) *limit.Tokens {
+	if !h.estimated {
+		h.reserved, h.estimated = tokens.Reserve(asked), true
+	}
 	return &limit.Tokens{
 		Prompt: h.reserved.Prompt, Answer: h.reserved.Answer, Answers: h.reserved.Answers, Open: !h.reserved.Named,
 	}
@@ -132,15 +160,18 @@ func (h *hold) tokensOf(v *visit) *limit.Tokens {
 // tell notes what is left of the limits, for the answer's headers, the logs and metrics.
 func (g *Gate) tell(v *visit) {
 	h := v.hold
-	for _, of := range []string{config.OfRequests, config.OfTokens} {
-		left, ok := limit.HeadroomOf(h.outcome, h.charges, of == config.OfTokens)
+	for _, of := range []config.Quantity{config.OfRequests, config.OfTokens, config.OfCost} {
+		left, ok := limit.HeadroomOf(h.outcome, h.charges, of)
 		if !ok {
 			continue
 		}
-		v.say(config.LimitKey+of, strconv.FormatUint(left.Limit, 10))
-		v.say(config.RemainingKey+of, strconv.FormatUint(left.Remaining, 10))
-		v.say(config.ResetKey+of, left.Reset.String())
 		g.options.Headroom(v.route.Route, v.decision.Client, of, left)
+		if of == config.OfCost {
+			continue // there is no header for it
+		}
+		v.say(config.LimitKey+string(of), strconv.FormatUint(left.Limit, 10))
+		v.say(config.RemainingKey+string(of), strconv.FormatUint(left.Remaining, 10))
+		v.say(config.ResetKey+string(of), left.Reset.String())
 	}
 	if limit.Shadowed(h.outcome) {
 		h.shadowed = true
@@ -153,25 +184,25 @@ func (g *Gate) tell(v *visit) {
 // usage. Its bytes stay counted as held, and where those are many it is not kept: the estimate of its prompt is
 // good enough then.
 func (h *hold) keep(v *visit) {
-	if !h.owes() {
-		return
+	owes := h.owes()
+	if owes {
+		h.gate.owing.Add(1)
 	}
-	h.gate.owing.Add(1)
-	if v.asked == nil {
-		return
-	}
-	h.api = v.asked.API
-	if v.asked.Stream && !h.gate.gates.short() {
+	if (owes || h.priced()) && v.asked != nil && v.asked.Stream && h.asked == nil {
+		if h.gate.gates.short() {
+			h.reserve(v.asked)
+			return
+		}
 		h.asked = v.asked
 		h.kept, h.who = len(v.body.bytes), v.body.who
 		v.body.kept = true
 	}
 }
 
-// owes tells whether tokens are reserved.
+// owes tells whether tokens or money are reserved.
 func (h *hold) owes() bool {
 	for i, c := range h.charges {
-		if c.Tokens && h.outcome.Decisions[i].Charged {
+		if c.Of.Settled() && h.outcome.Decisions[i].Charged {
 			return true
 		}
 	}
@@ -179,35 +210,42 @@ func (h *hold) owes() bool {
 }
 
 // settles tells whether the end of the call must be heard.
-func (h *hold) settles() bool { return h.leave != nil || h.owes() }
-
-// Asked is not needed: the gate knows.
-func (h *hold) Asked(*openai.Request) {}
+func (h *hold) settles() bool { return h.leave != nil || h.owes() || h.priced() }
 
 // Event is not looked at.
 func (h *hold) Event(*openai.Event) {}
 
 // Done gives the place free, and settles in the background: the store may be far.
 func (h *hold) Done(answer *openai.Answer, end exchange.End) {
-	if h.leave != nil {
-		h.leave()
-	}
+	h.exit()
 	if !h.owes() {
+		h.forget()
 		return
 	}
 	h.gate.settling.Go(func() {
 		defer h.gate.owing.Add(-1)
-		used, known := h.used(answer, end)
-		h.gate.gates.give(h.who, h.kept)
+		usage, known := h.used(answer, end)
+		h.forget()
+		var of []config.Quantity
+		if known {
+			of = append(of, config.OfTokens)
+		}
+		if end.Priced {
+			of = append(of, config.OfCost)
+		}
+		reserved, used := h.reservedTokens(), total(usage)
 		if !known {
-			h.gate.options.Settled(h.route, h.reservedTokens(), h.reservedTokens())
-			return
+			used = reserved
 		}
-		if err := h.gate.settle(limit.Settlements(h.outcome, h.charges, used)); err != nil {
-			h.gate.log.Debug("what a call used could not be settled; what it reserved stays taken", zap.Error(err))
-			return
+		if adjustments := limit.Settlements(h.outcome, h.charges, limit.Used{Tokens: used, Cost: money.Amount(end.Cost)}, of...); len(adjustments) > 0 {
+			if err := h.gate.settle(adjustments); err != nil {
+				h.gate.log.Debug("what a call used could not be settled; what it reserved stays taken", zap.Error(err))
+				return
+			}
 		}
-		h.gate.options.Settled(h.route, h.reservedTokens(), used)
+		if reserved > 0 {
+			h.gate.options.Settled(h.route, reserved, used)
+		}
 	})
 }
 
@@ -229,52 +267,4 @@ func (g *Gate) settle(adjustments []limit.Adjustment) error {
 		case <-time.After(settleAgain):
 		}
 	}
-}
-
-// used is how many tokens a call took. What is not known counts as it was reserved, so that hanging up is
-// never cheaper than staying.
-func (h *hold) used(answer *openai.Answer, end exchange.End) (used uint64, known bool) {
-	streams := h.asked != nil || end.Events > 0
-	switch {
-	case h.rides:
-		return 0, true
-	case answer != nil && answer.Usage != nil && h.api == openai.Messages && end.Cause != exchange.Whole:
-		return max(total(*answer.Usage), h.count(answer)), true // it begins with a usage, of what there was by then
-	case answer != nil && answer.Usage != nil:
-		return total(*answer.Usage), true
-	case end.Status >= 400:
-		return 0, true // there is no answer to pay for
-	case end.Cause == exchange.Unseen || end.Status == 0 || answer != nil && answer.Truncated:
-		return 0, false
-	case answer == nil && !streams:
-		return 0, false
-	case end.Cause == exchange.Whole || streams:
-		return h.count(answer), true
-	}
-	return 0, false
-}
-
-// count counts by a tokenizer: of a stream that was cut, what came of it.
-func (h *hold) count(answer *openai.Answer) uint64 {
-	if h.asked != nil {
-		return total(tokens.Count(h.asked, answer))
-	}
-	counted := tokens.Count(&openai.Request{API: h.api}, answer)
-	return h.reserved.Prompt + uint64(max(0, counted.Completion))
-}
-
-// reservedTokens is the most that was reserved.
-func (h *hold) reservedTokens() uint64 {
-	var most uint64
-	for _, c := range h.charges {
-		if c.Tokens {
-			most = max(most, c.Cost)
-		}
-	}
-	return most
-}
-
-// total is what a usage comes to. An upstream may say anything.
-func total(u openai.Usage) uint64 {
-	return uint64(max(0, u.Total, u.Prompt+u.Completion))
 }

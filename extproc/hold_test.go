@@ -34,7 +34,7 @@ func (s *forgetfulStore) Settle(ctx context.Context, adjustments []limit.Adjustm
 func holdOf(t *testing.T, g *Gate) *hold {
 	t.Helper()
 	charge := func(count uint64) limit.Charge {
-		return limit.Charge{Key: "k", Rate: rate.Rate{Count: count, Window: time.Duration(count) * time.Minute}, Strategy: limit.MovingWindow, Cost: count, Tokens: true}
+		return limit.Charge{Key: "k", Rate: rate.Rate{Count: count, Window: time.Duration(count) * time.Minute}, Strategy: limit.MovingWindow, Cost: count, Of: config.OfTokens}
 	}
 	h := &hold{gate: g, route: &config.Route{}, charges: []limit.Charge{charge(100), charge(1000)}}
 	var err error

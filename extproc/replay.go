@@ -41,10 +41,10 @@ func (g *Gate) replay(v *visit) error {
 // ownHeaders are the headers of an answer that the gate gives itself: Envoy adds none to these.
 func (v *visit) ownHeaders(contentType string) []exchange.Header {
 	headers := []exchange.Header{{Name: "content-type", Value: contentType}}
-	for _, of := range []string{config.OfRequests, config.OfTokens} {
+	for _, of := range []config.Quantity{config.OfRequests, config.OfTokens} {
 		for _, key := range []string{config.LimitKey, config.RemainingKey, config.ResetKey} {
-			if value, ok := v.said[key+of]; ok {
-				headers = append(headers, exchange.Header{Name: "x-ratelimit-" + key + of, Value: value.GetStringValue()})
+			if value, ok := v.said[key+string(of)]; ok {
+				headers = append(headers, exchange.Header{Name: "x-ratelimit-" + key + string(of), Value: value.GetStringValue()})
 			}
 		}
 	}

@@ -195,9 +195,9 @@ func clientAddress() []*corev3.HeaderValueOption {
 // those of Envoy and of the gate itself. What the gate did not say is left out.
 func headroom() []*corev3.HeaderValueOption {
 	var headers []*corev3.HeaderValueOption
-	for _, of := range []string{config.OfRequests, config.OfTokens} {
+	for _, of := range []config.Quantity{config.OfRequests, config.OfTokens} {
 		for _, key := range []string{config.LimitKey, config.RemainingKey, config.ResetKey} {
-			headers = append(headers, header("x-ratelimit-"+key+of, said(key+of)))
+			headers = append(headers, header("x-ratelimit-"+key+string(of), said(key+string(of))))
 		}
 	}
 	return headers

@@ -130,11 +130,7 @@ func (b box) choices(r *config.Route) {
 // limits shows how many requests and tokens may pass, and where they are counted.
 func (b box) limits(c *config.Config, r *config.Route) {
 	for _, l := range r.Limits {
-		kind := "requests"
-		if l.Tokens {
-			kind = "tokens"
-		}
-		b.row(kind, limitText(l), accent)
+		b.row(string(l.Of), limitText(l), accent)
 	}
 	for _, p := range r.Pace {
 		text := rate.Format(p.Rates) + " an answer"
@@ -162,7 +158,7 @@ func namesText(clients config.Names) string {
 }
 
 func limitText(l config.Limit) string {
-	text := rate.Format(l.Rates) + map[config.Scope]string{
+	text := l.String() + map[config.Scope]string{
 		config.PerClient: " a client",
 		config.PerModel:  " a client and model",
 		config.PerPath:   " a client and path",

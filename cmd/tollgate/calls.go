@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"tollgate/config/money"
 	"tollgate/extproc/exchange"
 	"tollgate/extproc/openai"
 )
@@ -51,6 +52,12 @@ func (l *callLine) Done(answer *openai.Answer, end exchange.End) {
 	}
 	if answer != nil && answer.Usage != nil {
 		fields = append(fields, zap.Int("input_tokens", answer.Usage.Prompt), zap.Int("output_tokens", answer.Usage.Completion))
+	}
+	if end.Priced {
+		fields = append(fields, zap.String("cost_usd", money.Amount(end.Cost).Decimal()))
+	}
+	if end.Saved > 0 {
+		fields = append(fields, zap.String("saved_usd", money.Amount(end.Saved).Decimal()))
 	}
 	l.log.Info("call", fields...)
 }

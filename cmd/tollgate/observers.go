@@ -104,9 +104,9 @@ func (o *observers) options(log *zap.Logger) extproc.Options {
 				o.metrics.Refused(route.Prefix, code)
 			}
 		},
-		Headroom: func(route *config.Route, client *config.Client, of string, left limit.Headroom) {
+		Headroom: func(route *config.Route, client *config.Client, of config.Quantity, left limit.Headroom) {
 			if client != nil { // addresses are without number
-				o.metrics.Headroom(route.Prefix, client.Name, of, left.Limit, left.Remaining, left.Reset)
+				o.metrics.Headroom(route.Prefix, client.Name, string(of), left.Limit, left.Remaining, left.Reset)
 			}
 		},
 		KeyAnswered: func(upstream *config.Upstream, key string, status int) {

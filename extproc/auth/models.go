@@ -10,25 +10,18 @@ import (
 	"tollgate/extproc/openai"
 )
 
-// AdmitModel decides whether a client may ask for what it asks for: all models that a request names, in
-// its body, its path and its query, must be among the client's; which one counts is the upstream's to
-// choose. asked is nil where there is no body. Its error is an *exchange.Refusal.
+// AdmitModel decides whether a client may ask for what it asks for: all models that a request names must be
+// among the client's. asked is nil where there is no body. Its error is an *exchange.Refusal.
 func AdmitModel(client *config.Client, request *exchange.Request, asked *openai.Request) error {
 	if client == nil || len(client.Models) == 0 {
 		return nil
 	}
-	path, query, _ := strings.Cut(request.Path, "?")
-	names := modelsOf(path, query)
-	if asked != nil {
-		if ambiguous(asked) {
-			return errAmbiguousModel
-		}
-		if asked.Model != "" {
-			names = append(names, asked.Model)
-		}
-		if len(names) == 0 && asked.API != openai.Other {
-			return errNoModel // the upstream would choose one
-		}
+	names, err := ModelsOf(request, asked)
+	if err != nil {
+		return err
+	}
+	if asked != nil && len(names) == 0 && asked.API != openai.Other {
+		return errNoModel // the upstream would choose one
 	}
 	for _, name := range names {
 		if !client.Models.Match(name) {
@@ -54,6 +47,23 @@ func ModelOf(request *exchange.Request, asked *openai.Request) string {
 		return names[0]
 	}
 	return ""
+}
+
+// ModelsOf are all models that a request names, in its body, its path and its query: which one counts is the
+// upstream's to choose. Its error is an *exchange.Refusal.
+func ModelsOf(request *exchange.Request, asked *openai.Request) ([]string, error) {
+	path, query, _ := strings.Cut(request.Path, "?")
+	names := modelsOf(path, query)
+	if asked == nil {
+		return names, nil
+	}
+	if ambiguous(asked) {
+		return nil, errAmbiguousModel
+	}
+	if asked.Model != "" {
+		names = append(names, asked.Model)
+	}
+	return names, nil
 }
 
 // ambiguous tells whether a body names its model in a way that upstreams may read differently: twice, by

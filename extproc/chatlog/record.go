@@ -119,7 +119,7 @@ func (r *Record) Done(answer *openai.Answer, end exchange.End) {
 	}
 	l := r.log.newLine()
 	if answer != nil {
-		answered(l, answer)
+		answered(l, answer, end.Counted)
 	}
 	if end.Cause != exchange.Whole {
 		l.keep("cause", string(end.Cause))
@@ -157,7 +157,7 @@ type usage struct {
 
 // answered writes what was answered: the first choice in OpenAI-Forward's fields, all of them where
 // there are several.
-func answered(l *line, answer *openai.Answer) {
+func answered(l *line, answer *openai.Answer, counted bool) {
 	if len(answer.Choices) > 0 {
 		first := &answer.Choices[0]
 		l.add("assistant", first.Text)
@@ -187,7 +187,7 @@ func answered(l *line, answer *openai.Answer) {
 		}
 		l.add("choices", all)
 	}
-	if answer.Usage != nil {
+	if answer.Usage != nil && !counted {
 		l.keep("usage", usage{answer.Usage.Completion, answer.Usage.Prompt, answer.Usage.Total})
 	}
 	if len(answer.Error) > 0 {

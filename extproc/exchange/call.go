@@ -61,4 +61,12 @@ type End struct {
 	Last          time.Time // when the end was seen
 	Events        int       // server-sent events
 	Bytes         int64     // of the answer's body, as sent
+
+	// Cost is what the call cost, and Saved what an answer from the cache would have cost, in nano-dollars.
+	// Priced tells whether that is known, Unpriced that it is not although there are prices.
+	Cost, Saved      uint64
+	Priced, Unpriced bool
+
+	// Counted tells that the upstream did not tell the answer's usage, and that it was counted here.
+	Counted bool
 }

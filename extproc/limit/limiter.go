@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"tollgate/config"
 )
 
 // Never is the RetryAfter of a charge that costs more than its rate's count: it cannot fit at any time.
@@ -20,9 +22,9 @@ type Charge struct {
 	Key      string // who, where and what: "client/route/tokens". It is shown to operators: no secrets
 	Rate     Rate
 	Strategy Strategy
-	Cost     uint64 // 0 asks whether the counter is not in debt, and takes nothing
-	Tokens   bool   // for who reads the outcome: it counts tokens; else requests
-	Shadow   bool   // never refuses
+	Cost     uint64          // 0 asks whether the counter is not in debt, and takes nothing
+	Of       config.Quantity // for who reads the outcome: what it counts; empty: requests
+	Shadow   bool            // never refuses
 }
 
 // Decision is what a counter says of a charge.

@@ -3,15 +3,15 @@ package limit
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"math"
 	"math/bits"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"tollgate/config"
-	"tollgate/extproc/exchange"
+	"tollgate/config/money"
 )
 
 // Ask is what limits must know of a request.
@@ -22,6 +22,13 @@ type Ask struct {
 	Path    string  // without the query
 	Model   string  // empty: none, or not known
 	Tokens  *Tokens // nil: it takes none, as far as is known
+	Cost    *Cost   // nil: it costs nothing
+}
+
+// Cost is what a request may cost at most.
+type Cost struct {
+	Price  money.Price
+	Tokens Tokens
 }
 
 // Tokens is what a request may take at most.
@@ -50,30 +57,47 @@ func Charges(a *Ask) []Charge {
 	return charges
 }
 
+// Budgeted tells whether a limit of cost is enforced for a request.
+func Budgeted(a *Ask) bool {
+	free := *a
+	free.Tokens, free.Cost = nil, &Cost{}
+	return slices.ContainsFunc(Charges(&free), func(c Charge) bool { return c.Of == config.OfCost && !c.Shadow })
+}
+
 // charge adds what a request takes of one limit.
 func (a *Ask) charge(charges []Charge, l config.Limit, scope string) []Charge {
-	if l.Tokens && a.Tokens == nil {
+	if l.Of == config.OfTokens && a.Tokens == nil || l.Of == config.OfCost && a.Cost == nil {
 		return charges
 	}
 	key := a.key(l, scope)
 	for _, r := range l.Rates {
-		c := Charge{Key: key, Rate: r, Strategy: Strategy(l.Strategy), Cost: 1, Tokens: l.Tokens, Shadow: l.Shadow}
-		if l.Tokens {
-			c.Cost = a.Tokens.cost(a.Route.AnswerTokens, r.Count)
+		c := Charge{Key: key, Rate: r, Strategy: Strategy(l.Strategy), Cost: 1, Of: l.Of, Shadow: l.Shadow}
+		switch l.Of {
+		case config.OfTokens:
+			c.Cost = a.Tokens.cost(a.Route.AnswerTokens, r.Count, saturated)
+		case config.OfCost:
+			c.Cost = a.Cost.Tokens.cost(a.Route.AnswerTokens, r.Count, a.Cost.of)
+		case config.OfRequests:
 		}
 		charges = append(charges, c)
 	}
 	return charges
 }
 
-// cost is what is reserved. Where the request does not say how long an answer may be, each of its answers counts
-// as usual; a small limit must not keep it out for good, though: what is taken beyond it is settled as debt.
-func (t *Tokens) cost(usual, most uint64) uint64 {
+// cost is what is reserved, by what a prompt and its answers come to. Where the request does not say how long an
+// answer may be, each of its answers counts as usual; a small limit must not keep it out for good, though: what is
+// taken beyond it is settled as debt.
+func (t *Tokens) cost(usual, most uint64, of func(prompt, answer uint64) uint64) uint64 {
 	if !t.Open {
-		return saturated(t.Prompt, t.Answer)
+		return of(t.Prompt, t.Answer)
 	}
 	answers := saturatedProduct(usual, max(1, t.Answers))
-	return max(t.Prompt, min(saturated(t.Prompt, max(t.Answer, answers)), most))
+	return max(of(t.Prompt, 0), min(of(t.Prompt, max(t.Answer, answers)), most))
+}
+
+// of is what a prompt and an answer cost, in nano-dollars.
+func (c *Cost) of(prompt, answer uint64) uint64 {
+	return min(uint64(c.Price.Of(money.Tokens{Input: prompt, Output: answer})), 2*MaxCount)
 }
 
 func saturated(a, b uint64) uint64 { return min(a, MaxCount) + min(b, MaxCount) }
@@ -89,14 +113,11 @@ func saturatedProduct(a, b uint64) uint64 {
 // key names a limit's counter for a request: where, what, who, which models, and
 // which clients where several share it.
 func (a *Ask) key(l config.Limit, scope string) string {
-	path, kind := l.Path, "requests"
+	path := l.Path
 	if l.Per == config.PerPath {
 		path = a.Path
 	}
-	if l.Tokens {
-		kind = "tokens"
-	}
-	parts := []string{scope, path, a.who(l), kind}
+	parts := []string{scope, path, a.who(l), string(l.Of)}
 	if len(l.Models) > 0 {
 		parts = append(parts, "of", strings.Join(l.Models, ","))
 	}
@@ -137,14 +158,27 @@ func (a *Ask) who(l config.Limit) string {
 	return "address:" + a.Address.String()
 }
 
-// Settlements are the corrections of a request's charges of tokens, once it is known what was used.
-func Settlements(out Outcome, charges []Charge, used uint64) []Adjustment {
+// Used is what a call took, once that is known.
+type Used struct {
+	Tokens uint64
+	Cost   money.Amount
+}
+
+func (u Used) of(q config.Quantity) uint64 {
+	if q == config.OfCost {
+		return min(uint64(u.Cost), 2*MaxCount)
+	}
+	return u.Tokens
+}
+
+// Settlements are the corrections of a request's charges of some quantities, once it is known what was used.
+func Settlements(out Outcome, charges []Charge, used Used, of ...config.Quantity) []Adjustment {
 	var adjustments []Adjustment
 	for i, c := range charges {
-		if !c.Tokens {
+		if !slices.Contains(of, c.Of) {
 			continue
 		}
-		if a, taken := out.Adjust(i, c, used); taken {
+		if a, taken := out.Adjust(i, c, used.of(c.Of)); taken {
 			adjustments = append(adjustments, a)
 		}
 	}
@@ -157,12 +191,11 @@ type Headroom struct {
 	Reset            time.Duration
 }
 
-// HeadroomOf reads the outcome of charges, those of tokens or those of requests; false where none is
-// enforced.
-func HeadroomOf(out Outcome, charges []Charge, tokens bool) (Headroom, bool) {
+// HeadroomOf reads the outcome of the charges of a quantity; false where none is enforced.
+func HeadroomOf(out Outcome, charges []Charge, of config.Quantity) (Headroom, bool) {
 	strictest := -1
 	for i, c := range charges {
-		if c.Tokens == tokens && !c.Shadow && (strictest < 0 || stricter(out.Decisions[i], out.Decisions[strictest])) {
+		if c.Of == of && !c.Shadow && (strictest < 0 || stricter(out.Decisions[i], out.Decisions[strictest])) {
 			strictest = i
 		}
 	}
@@ -184,52 +217,13 @@ func Shadowed(out Outcome) bool {
 	return false
 }
 
-// WantsTokens tells whether tokens are all that a refused request is short of, and not for good: others may
-// have reserved more than they use.
-func WantsTokens(out Outcome, charges []Charge) bool {
+// MayFit tells whether all that a refused request is short of is what others may have reserved more of than
+// they use: tokens and money, and not for good.
+func MayFit(out Outcome, charges []Charge) bool {
 	for i, d := range out.Decisions {
-		if !d.Allowed && (!charges[i].Tokens || d.RetryAfter == Never) {
+		if !d.Allowed && (!charges[i].Of.Settled() || d.RetryAfter == Never) {
 			return false
 		}
 	}
 	return !out.Allowed
-}
-
-// Refusal is the answer to a request for which there is no room: when to come back, in the header of
-// RFC 9110 and in the milliseconds that OpenAI's SDKs prefer, or that it need not.
-func Refusal(out Outcome, charges []Charge) *exchange.Refusal {
-	charge, wait := charges[out.Strictest], out.Decisions[out.Strictest].RetryAfter
-	refusal := &exchange.Refusal{Status: 429, Type: "requests", Code: "rate_limit_exceeded"}
-	limit := charge.Rate.String()
-	switch {
-	case charge.Tokens && wait == Never:
-		refusal.Type = "tokens"
-		refusal.Message = "Tollgate: the request is too large: it may take " + strconv.FormatUint(charge.Cost, 10) +
-			" tokens, prompt and answer together, and this limit is " + limit + ". Shorten it, or lower max_tokens."
-	case charge.Tokens:
-		refusal.Type = "tokens"
-		refusal.Message = "Tollgate: too many tokens: this limit is " + limit + ", and the request may take " +
-			strconv.FormatUint(charge.Cost, 10) + ". Come back later."
-	default:
-		refusal.Message = "Tollgate: too many requests: this limit is " + limit + ". Come back later."
-	}
-	if wait == Never {
-		refusal.Headers = []exchange.Header{{Name: "x-should-retry", Value: "false"}}
-		return refusal
-	}
-	milliseconds := int64(math.Ceil(float64(wait) / float64(time.Millisecond)))
-	refusal.Headers = []exchange.Header{
-		{Name: "retry-after", Value: strconv.FormatInt((milliseconds+999)/1000, 10)},
-		{Name: "retry-after-ms", Value: strconv.FormatInt(milliseconds, 10)},
-	}
-	return refusal
-}
-
-// Unavailable is the answer while the store cannot be asked and nothing is let pass uncounted.
-func Unavailable() *exchange.Refusal {
-	return &exchange.Refusal{
-		Status: 503, Type: "server_error", Code: "limits_unavailable",
-		Message: "Tollgate: the limits cannot be counted now, so the request was refused; try again.",
-		Headers: []exchange.Header{{Name: "retry-after", Value: "1"}},
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tollgate/config"
+	"tollgate/config/money"
 )
 
 // configured resolves routes and clients.
@@ -24,6 +25,8 @@ func configured(t *testing.T, yaml string) *config.Config {
 // Which counters a request takes from, and how much.
 func TestCharges(t *testing.T) {
 	const everyone, tokens = "routes: [{prefix: /, upstream: up, limits: [%s]}]\n", "{tokens: 1000/minute}"
+	const prices = "prices: [{model: dear, input: 1, output: 2}]\n"
+	dear := money.Price{Input: 1_000_000, Output: 2_000_000}
 	long := strings.Repeat("m", 100)
 	tests := map[string]struct {
 		yaml  string
@@ -53,6 +56,13 @@ func TestCharges(t *testing.T) {
 		"the route's usual":       {"routes: [{prefix: /, upstream: up, limits: [" + tokens + "], answer_tokens: 300}]\n", Ask{Tokens: &Tokens{Prompt: 10, Open: true}}, "/  address:192.0.2.9 tokens 310/1000"},
 		"the first of a kind":     {"routes: [{prefix: /, upstream: up}]\nlimits: [{requests: 5/minute, path: /v1}, {requests: 60/minute}, " + tokens + ", {tokens: 5/minute}]\n", Ask{Path: "/v1/chat", Tokens: &Tokens{Answer: 1}}, "* /v1 address:192.0.2.9 requests 1/5\n/  address:192.0.2.9 tokens 1/1000"},
 		"shadow is never a first": {"routes: [{prefix: /, upstream: up}]\nlimits: [{requests: 5/minute, shadow: true}, {requests: 60/minute}]\n", Ask{}, "/  address:192.0.2.9 requests 1/5 shadow\n/  address:192.0.2.9 requests 1/60"},
+		"money":                   {prices + fmt.Sprintf(everyone, "{cost: 0.01 USD/day}"), Ask{Cost: &Cost{dear, Tokens{Prompt: 10, Answer: 20}}}, "/  address:192.0.2.9 cost 50000/10000000"},
+		"money that is not":       {prices + fmt.Sprintf(everyone, "{cost: 0.01 USD/day}"), Ask{Tokens: &Tokens{Prompt: 10, Answer: 20}}, ""},
+		"money, an open end":      {prices + fmt.Sprintf(everyone, "{cost: 0.01 USD/day}"), Ask{Cost: &Cost{dear, Tokens{Prompt: 10, Open: true}}}, "/  address:192.0.2.9 cost 2058000/10000000"},
+		"money, small":            {prices + fmt.Sprintf(everyone, "{cost: 0.001 USD/day}"), Ask{Cost: &Cost{dear, Tokens{Prompt: 10, Open: true}}}, "/  address:192.0.2.9 cost 1000000/1000000"},
+		"money by the request":    {prices + fmt.Sprintf(everyone, "{cost: 1 USD/day}"), Ask{Cost: &Cost{money.Price{Request: 40_000_000}, Tokens{}}}, "/  address:192.0.2.9 cost 40000000/1000000000"},
+		"absurd money":            {prices + fmt.Sprintf(everyone, "{cost: 1 USD/day}"), Ask{Cost: &Cost{dear, Tokens{Prompt: 1 << 63, Answer: 1 << 63}}}, fmt.Sprintf("/  address:192.0.2.9 cost %d/1000000000", 2*uint64(MaxCount))},
+		"the first of money":      {prices + "routes: [{prefix: /, upstream: up}]\nlimits: [{requests: 5/minute}, {cost: 1 USD/day}, {cost: 2 USD/day}]\n", Ask{Cost: &Cost{dear, Tokens{Answer: 1}}}, "/  address:192.0.2.9 requests 1/5\n/  address:192.0.2.9 cost 2000/1000000000"},
 		"none":                    {fmt.Sprintf(everyone, "{requests: inf}"), Ask{}, ""},
 		"a client who is meant": {
 			"routes: [{prefix: /, upstream: up}]\nlimits: [{requests: 5/minute, clients: [bob, alice]}, {requests: 60/minute}]\nclients: [{name: alice, keys: [fk-1]}, {name: bob, keys: [fk-2]}]\n",
@@ -111,22 +121,23 @@ func TestRefusalAndHeadroom(t *testing.T) {
 	clock := newClock()
 	store := NewMemory(MemoryOptions{Clock: clock.Now})
 	requests, tokens := per("requests", MovingWindow, 2, time.Minute, 1), per("tokens", MovingWindow, 100, time.Minute, 60)
-	tokens.Tokens = true
+	tokens.Of = config.OfTokens
 	charges := []Charge{requests, tokens}
-	headroom := func(out Outcome, tokens bool) Headroom {
-		h, ok := HeadroomOf(out, charges, tokens)
+	requests.Of, charges[0].Of = config.OfRequests, config.OfRequests
+	headroom := func(out Outcome, of config.Quantity) Headroom {
+		h, ok := HeadroomOf(out, charges, of)
 		require.True(t, ok)
 		return h
 	}
 	out := reserve(t, store, charges...)
 	require.True(t, out.Allowed)
-	assert.Equal(t, Headroom{2, 1, time.Minute}, headroom(out, false))
-	assert.Equal(t, Headroom{100, 40, time.Minute}, headroom(out, true))
+	assert.Equal(t, Headroom{2, 1, time.Minute}, headroom(out, config.OfRequests))
+	assert.Equal(t, Headroom{100, 40, time.Minute}, headroom(out, config.OfTokens))
 
 	clock.Advance(time.Second)
 	out = reserve(t, store, charges...)
 	require.False(t, out.Allowed)
-	assert.Equal(t, uint64(1), headroom(out, false).Remaining, "a refused request takes nothing of any limit")
+	assert.Equal(t, uint64(1), headroom(out, config.OfRequests).Remaining, "a refused request takes nothing of any limit")
 	refusal := Refusal(out, charges)
 	assert.Equal(t, "tokens", refusal.Type)
 	assert.Contains(t, refusal.Message, "may take 60")
@@ -137,8 +148,46 @@ func TestRefusalAndHeadroom(t *testing.T) {
 	refusal = Refusal(reserve(t, store, charges...), charges)
 	assert.Contains(t, refusal.Message, "too large")
 	assert.Contains(t, fmt.Sprint(refusal.Headers), "x-should-retry")
-	_, ok := HeadroomOf(out, []Charge{requests}, true)
+	_, ok := HeadroomOf(out, []Charge{requests}, config.OfTokens)
 	assert.False(t, ok, "there is no limit of tokens")
+}
+
+// A budget that is used up is told as OpenAI tells it, with when there is room again.
+func TestBudgetRefusal(t *testing.T) {
+	onEach(t, func(t *testing.T, store Store, clock *fakeClock) {
+		charge := per("cost", MovingWindow, 20_000_000_000, 30*24*time.Hour, 15_000_000_000)
+		charge.Of = config.OfCost
+		out := reserve(t, store, charge)
+		require.True(t, out.Allowed)
+		settle(t, store, out, charge, 5_000_000_001)
+		left, ok := HeadroomOf(reserve(t, store, charge), []Charge{charge}, config.OfCost)
+		require.True(t, ok)
+		require.Equal(t, uint64(14_999_999_999), left.Remaining)
+		clock.Advance(24 * time.Hour)
+		charge.Cost = 14_999_999_999
+		require.True(t, reserve(t, store, charge).Allowed, "to the last nano-dollar")
+		charge.Cost = 1
+		out = reserve(t, store, charge)
+		require.False(t, out.Allowed)
+		refusal := Refusal(out, []Charge{charge})
+		require.Equal(t, 429, refusal.Status)
+		require.Equal(t, "insufficient_quota", refusal.Code)
+		require.Equal(t, "insufficient_quota", refusal.Type)
+		require.Equal(t, "Tollgate: the budget is used up: it is 20.00 USD/month, and the request may cost 0.000000001 USD. "+
+			"There is room for it again at 2026-02-01 12:00:00 UTC.", refusal.Message)
+		require.Equal(t, "[{retry-after 2505600} {retry-after-ms 2505600000} {x-should-retry false}]", fmt.Sprint(refusal.Headers))
+		charge.Cost = 20_000_000_001
+		refusal = Refusal(reserve(t, store, charge), []Charge{charge})
+		for _, strategy := range strategies() { // the largest budget is exact, too
+			most := per("most", strategy, MaxCount, time.Hour, MaxCount-2)
+			require.True(t, reserve(t, store, most).Allowed)
+			most.Cost = 1
+			require.True(t, reserve(t, store, most).Allowed)
+			require.True(t, reserve(t, store, most).Allowed)
+			require.False(t, reserve(t, store, most).Allowed)
+		}
+		require.Contains(t, refusal.Message, "too dear: it may cost 20.000000001 USD, and this budget is 20.00 USD/month")
+	})
 }
 
 // Places are counted for the route and for the client, both or none.

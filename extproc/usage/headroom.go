@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tollgate/config"
+	"tollgate/config/money"
 )
 
 // headrooms are what clients have left of their limits, as their last requests left it. A limit that
@@ -28,7 +31,7 @@ func newHeadrooms(now func() time.Time) *headrooms {
 	labels := []string{"route", "client", "of"}
 	return &headrooms{
 		size: prometheus.NewDesc("tollgate_limit",
-			"The strictest limit that a client's last request met, of requests or of tokens.", labels, nil),
+			"The strictest limit that a client's last request met, of requests, tokens or cost (in US dollars).", labels, nil),
 		left: prometheus.NewDesc("tollgate_limit_remaining",
 			"What is left of it.", labels, nil),
 		now:  now,
@@ -36,8 +39,8 @@ func newHeadrooms(now func() time.Time) *headrooms {
 	}
 }
 
-// Headroom notes what a client's request left of its strictest limit of a kind, requests or tokens, and
-// when all of it will be there again.
+// Headroom notes what a client's request left of its strictest limit of a quantity, and when all of
+// it will be there again.
 func (m *Metrics) Headroom(route, client, of string, size, left uint64, reset time.Duration) {
 	key := headroomOf{m.routeNames.label(route, true), m.clients.label(client, true), of}
 	h := m.headrooms
@@ -64,7 +67,11 @@ func (h *headrooms) Collect(to chan<- prometheus.Metric) {
 		if !now.Before(seen.whole) {
 			left = seen.size
 		}
-		to <- prometheus.MustNewConstMetric(h.size, prometheus.GaugeValue, float64(seen.size), key.route, key.client, key.of)
-		to <- prometheus.MustNewConstMetric(h.left, prometheus.GaugeValue, float64(left), key.route, key.client, key.of)
+		size, rest := float64(seen.size), float64(left)
+		if key.of == string(config.OfCost) {
+			size, rest = money.Amount(seen.size).Dollars(), money.Amount(left).Dollars()
+		}
+		to <- prometheus.MustNewConstMetric(h.size, prometheus.GaugeValue, size, key.route, key.client, key.of)
+		to <- prometheus.MustNewConstMetric(h.left, prometheus.GaugeValue, rest, key.route, key.client, key.of)
 	}
 }

@@ -39,7 +39,9 @@ func (t *Meter) Done(answer *openai.Answer, end exchange.End) {
 	t.ended = true
 	t.ofRoute(end)
 	t.ofKey(end)
-	s := t.metrics.series(t.labels(answer, end))
+	of := t.labels(answer, end)
+	s := t.metrics.series(of)
+	t.metrics.costs.add(costOf{of.route, s.model, s.client}, end)
 	s.requests[statusClass(end.Status)]().Inc()
 	if t.call.Cache.Spared() {
 		return // no tokens were paid for, and the times tell of no upstream

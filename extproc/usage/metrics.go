@@ -21,6 +21,7 @@ type Metrics struct {
 	cache     cacheMetrics
 	process   processMetrics
 	headrooms *headrooms
+	costs     *costs
 	now       func() time.Time
 
 	routeNames, models, clients, codes, kinds *values
@@ -39,6 +40,7 @@ func NewMetrics(version string) *Metrics {
 		cache:      newCacheMetrics(),
 		process:    newProcessMetrics(version),
 		headrooms:  newHeadrooms(time.Now),
+		costs:      newCosts(),
 		now:        time.Now,
 		routeNames: newValues(),
 		models:     newValues(),
@@ -53,6 +55,7 @@ func NewMetrics(version string) *Metrics {
 	m.registry.MustRegister(m.process.collectors()...)
 	m.registry.MustRegister(
 		m.headrooms,
+		m.costs,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

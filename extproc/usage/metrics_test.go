@@ -44,6 +44,36 @@ tollgate_tokens_total{client="alice",model="gpt-4o",route="/",type="reasoning"} 
 `,
 		},
 		{
+			"costs",
+			func(t *testing.T, m *Metrics) {
+				end := anEnd()
+				end.Priced, end.Cost = true, 250_000_000
+				for range 2 {
+					hear(m.Begin(aCall()), aRequest(t), anAnswer(), end)
+				}
+				hit := aCall()
+				hit.Cache = exchange.CacheHit
+				end.Cost, end.Saved = 0, 1_500_000_000
+				hear(m.Begin(hit), aRequest(t), anAnswer(), end)
+				end.Priced, end.Unpriced, end.Saved = false, true, 0
+				hear(m.Begin(aCall()), aRequest(t), anAnswer(), end)
+				end.Status = 400 // costs nothing, whatever the price
+				hear(m.Begin(aCall()), aRequest(t), anAnswer(), end)
+				m.Headroom("/", "alice", "cost", 20_000_000_000, 500_000_000, time.Hour)
+			},
+			[]string{
+				"tollgate_cost_usd_total", "tollgate_cache_cost_saved_usd_total", "tollgate_cost_unknown_total",
+				"tollgate_limit", "tollgate_limit_remaining",
+			},
+			`
+tollgate_cache_cost_saved_usd_total{client="alice",model="gpt-4o",route="/"} 1.5
+tollgate_cost_unknown_total{client="alice",model="gpt-4o",route="/"} 1
+tollgate_cost_usd_total{client="alice",model="gpt-4o",route="/"} 0.5
+tollgate_limit{client="alice",of="cost",route="/"} 20
+tollgate_limit_remaining{client="alice",of="cost",route="/"} 0.5
+`,
+		},
+		{
 			"a call in flight",
 			func(_ *testing.T, m *Metrics) { m.Begin(aCall()) },
 			[]string{"tollgate_calls_in_flight", "tollgate_requests_total"},

@@ -42,7 +42,7 @@ func newCallMetrics() callMetrics {
 		requests: counter("tollgate_requests_total",
 			"Requests that the gate let pass and that have ended.", "route", "model", "client", "api", "status"),
 		tokens: counter("tollgate_tokens_total",
-			"Tokens as the upstreams counted them; cached are part of input, reasoning of output.",
+			"Tokens as the upstreams counted them, and, where there are prices, as a tokenizer does where they do not tell; cached are part of input, reasoning of output.",
 			"route", "model", "client", "type"),
 		refusals: counter("tollgate_refusals_total",
 			"Requests that the gate, or Envoy, answered instead of an upstream, by the error's code.",
@@ -89,6 +89,7 @@ type series struct {
 	duration          func() prometheus.Observer    // of calls without an error
 	failed            func(errorType string) prometheus.Observer
 	toFirst, perToken func() prometheus.Observer
+	model, client     string
 	isGenAI           bool // else the metrics of the convention are not for it
 }
 
@@ -99,6 +100,8 @@ func (c *callMetrics) series(l labels) *series {
 	}
 	genAI := []string{l.route, operation(l.api), provider(l.api), l.model}
 	s := &series{
+		model:    l.model,
+		client:   l.client,
 		isGenAI:  l.api != openai.Other,
 		requests: map[string]func() prometheus.Counter{},
 		duration: lazyObserver(c.duration, genAI, ""),

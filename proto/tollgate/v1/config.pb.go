@@ -54,8 +54,8 @@ type Config struct {
 	ChatLog *ChatLog `protobuf:"bytes,7,opt,name=chat_log,json=chatLog,proto3" json:"chat_log,omitempty"`
 	// What operators see beside logs.
 	Telemetry *Telemetry `protobuf:"bytes,8,opt,name=telemetry,proto3" json:"telemetry,omitempty"`
-	// Limits for routes that name none of their own. Of those that match a request, the first of requests
-	// and the first of tokens count. Default: none.
+	// Limits for routes that name none of their own. Of those that match a request, the first of requests,
+	// the first of tokens and the first of cost count. Default: none.
 	Limits []*Limit `protobuf:"bytes,9,rep,name=limits,proto3" json:"limits,omitempty"`
 	// Where limits are counted. Changes take effect at the next start.
 	LimitStore *LimitStore `protobuf:"bytes,10,opt,name=limit_store,json=limitStore,proto3" json:"limit_store,omitempty"`
@@ -71,7 +71,11 @@ type Config struct {
 	// Groups of Envoys, for where one `tollgate serve` feeds many: each Envoy says which group it belongs to (by
 	// `tollgate bootstrap --group`), and gets its group's port and routes. One of no group that stands here gets
 	// neither. Default: all Envoys get everything.
-	Groups        []*Group `protobuf:"bytes,40,rep,name=groups,proto3" json:"groups,omitempty"`
+	Groups []*Group `protobuf:"bytes,40,rep,name=groups,proto3" json:"groups,omitempty"`
+	// What models cost: yours to keep up to date, none are built in. They make costs of tokens, in metrics
+	// (telemetry.usage) and in limits of cost. Of those that match a request's model and upstream, the first
+	// counts. Default: nothing is known.
+	Prices        []*Price `protobuf:"bytes,50,rep,name=prices,proto3" json:"prices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -211,6 +215,13 @@ func (x *Config) GetGroups() []*Group {
 	return nil
 }
 
+func (x *Config) GetPrices() []*Price {
+	if x != nil {
+		return x.Prices
+	}
+	return nil
+}
+
 // A group of Envoys.
 type Group struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -266,6 +277,99 @@ func (x *Group) GetListener() *Listener {
 	return nil
 }
 
+// What a model costs, in US dollars, to the millionth. Each call's cost is worked out in whole numbers, and
+// rounded up to a nano-dollar. Of a stream whose upstream does not tell its tokens, they are counted.
+type Price struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The model, as clients ask for it; * stands for any text, also for none: gpt-4o*.
+	Model string `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	// Only at this upstream, by its name. Default: at all.
+	Upstream string `protobuf:"bytes,2,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	// A million tokens of prompts.
+	Input *float64 `protobuf:"fixed64,3,opt,name=input,proto3,oneof" json:"input,omitempty"`
+	// A million tokens of prompts that the upstream had in its own cache. Default: as input.
+	CachedInput *float64 `protobuf:"fixed64,4,opt,name=cached_input,json=cachedInput,proto3,oneof" json:"cached_input,omitempty"`
+	// A million tokens of answers; 0 for embeddings. Input and output stand together.
+	Output *float64 `protobuf:"fixed64,5,opt,name=output,proto3,oneof" json:"output,omitempty"`
+	// Each request, beside its tokens; for images, speech and whatever else has none that can be read, it is the
+	// whole cost. One of input and request is needed.
+	Request       *float64 `protobuf:"fixed64,6,opt,name=request,proto3,oneof" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Price) Reset() {
+	*x = Price{}
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Price) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Price) ProtoMessage() {}
+
+func (x *Price) ProtoReflect() protoreflect.Message {
+	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Price.ProtoReflect.Descriptor instead.
+func (*Price) Descriptor() ([]byte, []int) {
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Price) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *Price) GetUpstream() string {
+	if x != nil {
+		return x.Upstream
+	}
+	return ""
+}
+
+func (x *Price) GetInput() float64 {
+	if x != nil && x.Input != nil {
+		return *x.Input
+	}
+	return 0
+}
+
+func (x *Price) GetCachedInput() float64 {
+	if x != nil && x.CachedInput != nil {
+		return *x.CachedInput
+	}
+	return 0
+}
+
+func (x *Price) GetOutput() float64 {
+	if x != nil && x.Output != nil {
+		return *x.Output
+	}
+	return 0
+}
+
+func (x *Price) GetRequest() float64 {
+	if x != nil && x.Request != nil {
+		return *x.Request
+	}
+	return 0
+}
+
 // Requests whose upstream fails before its answer has begun are tried again: where the connection fails or
 // breaks, and on some statuses. Once a byte of an answer has gone to the client, never. The wait between
 // two attempts begins at 200 ms and doubles, less a random part; a retry-after of up to 10 s is obeyed.
@@ -289,7 +393,7 @@ type Retry struct {
 
 func (x *Retry) Reset() {
 	*x = Retry{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -301,7 +405,7 @@ func (x *Retry) String() string {
 func (*Retry) ProtoMessage() {}
 
 func (x *Retry) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[2]
+	mi := &file_tollgate_v1_config_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -314,7 +418,7 @@ func (x *Retry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retry.ProtoReflect.Descriptor instead.
 func (*Retry) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{2}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Retry) GetAttempts() uint32 {
@@ -378,7 +482,7 @@ type Cache struct {
 
 func (x *Cache) Reset() {
 	*x = Cache{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -390,7 +494,7 @@ func (x *Cache) String() string {
 func (*Cache) ProtoMessage() {}
 
 func (x *Cache) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[3]
+	mi := &file_tollgate_v1_config_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -403,7 +507,7 @@ func (x *Cache) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cache.ProtoReflect.Descriptor instead.
 func (*Cache) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{3}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Cache) GetOff() bool {
@@ -488,7 +592,7 @@ type CacheStore struct {
 
 func (x *CacheStore) Reset() {
 	*x = CacheStore{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -500,7 +604,7 @@ func (x *CacheStore) String() string {
 func (*CacheStore) ProtoMessage() {}
 
 func (x *CacheStore) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[4]
+	mi := &file_tollgate_v1_config_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -513,7 +617,7 @@ func (x *CacheStore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheStore.ProtoReflect.Descriptor instead.
 func (*CacheStore) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{4}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CacheStore) GetDir() string {
@@ -544,7 +648,7 @@ func (x *CacheStore) GetMaxEntryBytes() uint64 {
 	return 0
 }
 
-// How many requests, or how many tokens, may pass.
+// How many requests, how many tokens, or requests of what cost, may pass.
 type Limit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A number of requests per time, or several that must all hold: 60/minute, 100/2minutes,
@@ -552,8 +656,14 @@ type Limit struct {
 	Requests string `protobuf:"bytes,1,opt,name=requests,proto3" json:"requests,omitempty"`
 	// A number of tokens per time, prompts and answers together, in the same notation. What a request
 	// can take at most is reserved before it goes on (see Route.answer_tokens), and corrected when its
-	// answer has ended, by what the upstream says that it used. One of requests and tokens is needed.
+	// answer has ended, by what the upstream says that it used. One of requests, tokens and cost is needed.
 	Tokens string `protobuf:"bytes,5,opt,name=tokens,proto3" json:"tokens,omitempty"`
+	// A budget, in US dollars per time, in the same notation: 20 USD/month. A month is any 30 days, not one of
+	// the calendar's. Like tokens it is reserved, by the highest of the prices that may hold, and corrected. What
+	// comes from the cache costs nothing. Of whom it holds for, what has no price is refused (403): every model
+	// asked for, and every request that can change or make something and whose cost cannot be known, needs one of
+	// prices. Where limits are of cost, the bodies of all requests are read, up to 64 MiB.
+	Cost string `protobuf:"bytes,50,opt,name=cost,proto3" json:"cost,omitempty"`
 	// Only requests whose path, the route's prefix included, begins like this. Default: all.
 	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	// Only requests for these models; * stands for any text: gpt-4o*. Default: all. Where a limit is for
@@ -580,7 +690,7 @@ type Limit struct {
 
 func (x *Limit) Reset() {
 	*x = Limit{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -592,7 +702,7 @@ func (x *Limit) String() string {
 func (*Limit) ProtoMessage() {}
 
 func (x *Limit) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[5]
+	mi := &file_tollgate_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -605,7 +715,7 @@ func (x *Limit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limit.ProtoReflect.Descriptor instead.
 func (*Limit) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Limit) GetRequests() string {
@@ -618,6 +728,13 @@ func (x *Limit) GetRequests() string {
 func (x *Limit) GetTokens() string {
 	if x != nil {
 		return x.Tokens
+	}
+	return ""
+}
+
+func (x *Limit) GetCost() string {
+	if x != nil {
+		return x.Cost
 	}
 	return ""
 }
@@ -680,7 +797,7 @@ type Pace struct {
 
 func (x *Pace) Reset() {
 	*x = Pace{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -692,7 +809,7 @@ func (x *Pace) String() string {
 func (*Pace) ProtoMessage() {}
 
 func (x *Pace) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[6]
+	mi := &file_tollgate_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -705,7 +822,7 @@ func (x *Pace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pace.ProtoReflect.Descriptor instead.
 func (*Pace) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Pace) GetEvents() string {
@@ -744,7 +861,7 @@ type LimitStore struct {
 
 func (x *LimitStore) Reset() {
 	*x = LimitStore{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -756,7 +873,7 @@ func (x *LimitStore) String() string {
 func (*LimitStore) ProtoMessage() {}
 
 func (x *LimitStore) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[7]
+	mi := &file_tollgate_v1_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -769,7 +886,7 @@ func (x *LimitStore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LimitStore.ProtoReflect.Descriptor instead.
 func (*LimitStore) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LimitStore) GetRedis() string {
@@ -812,7 +929,7 @@ type ChatLog struct {
 
 func (x *ChatLog) Reset() {
 	*x = ChatLog{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +941,7 @@ func (x *ChatLog) String() string {
 func (*ChatLog) ProtoMessage() {}
 
 func (x *ChatLog) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[8]
+	mi := &file_tollgate_v1_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +954,7 @@ func (x *ChatLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatLog.ProtoReflect.Descriptor instead.
 func (*ChatLog) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ChatLog) GetDir() string {
@@ -913,7 +1030,7 @@ type Telemetry struct {
 
 func (x *Telemetry) Reset() {
 	*x = Telemetry{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1042,7 @@ func (x *Telemetry) String() string {
 func (*Telemetry) ProtoMessage() {}
 
 func (x *Telemetry) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[9]
+	mi := &file_tollgate_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1055,7 @@ func (x *Telemetry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Telemetry.ProtoReflect.Descriptor instead.
 func (*Telemetry) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Telemetry) GetUsage() bool {
@@ -980,7 +1097,7 @@ type Traces struct {
 
 func (x *Traces) Reset() {
 	*x = Traces{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1109,7 @@ func (x *Traces) String() string {
 func (*Traces) ProtoMessage() {}
 
 func (x *Traces) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[10]
+	mi := &file_tollgate_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1122,7 @@ func (x *Traces) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Traces.ProtoReflect.Descriptor instead.
 func (*Traces) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Traces) GetEndpoint() string {
@@ -1070,7 +1187,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1199,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[11]
+	mi := &file_tollgate_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1212,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Listener) GetAddress() string {
@@ -1170,7 +1287,7 @@ type ServerTLS struct {
 
 func (x *ServerTLS) Reset() {
 	*x = ServerTLS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[12]
+	mi := &file_tollgate_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1299,7 @@ func (x *ServerTLS) String() string {
 func (*ServerTLS) ProtoMessage() {}
 
 func (x *ServerTLS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[12]
+	mi := &file_tollgate_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1312,7 @@ func (x *ServerTLS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerTLS.ProtoReflect.Descriptor instead.
 func (*ServerTLS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ServerTLS) GetCertificateFile() string {
@@ -1232,7 +1349,7 @@ type CORS struct {
 
 func (x *CORS) Reset() {
 	*x = CORS{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[13]
+	mi := &file_tollgate_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1244,7 +1361,7 @@ func (x *CORS) String() string {
 func (*CORS) ProtoMessage() {}
 
 func (x *CORS) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[13]
+	mi := &file_tollgate_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1257,7 +1374,7 @@ func (x *CORS) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CORS.ProtoReflect.Descriptor instead.
 func (*CORS) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CORS) GetAllowOrigins() []string {
@@ -1286,7 +1403,7 @@ type Admin struct {
 
 func (x *Admin) Reset() {
 	*x = Admin{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[14]
+	mi := &file_tollgate_v1_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1415,7 @@ func (x *Admin) String() string {
 func (*Admin) ProtoMessage() {}
 
 func (x *Admin) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[14]
+	mi := &file_tollgate_v1_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1428,7 @@ func (x *Admin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admin.ProtoReflect.Descriptor instead.
 func (*Admin) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{14}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Admin) GetAddress() string {
@@ -1367,7 +1484,7 @@ type Upstream struct {
 
 func (x *Upstream) Reset() {
 	*x = Upstream{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	mi := &file_tollgate_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1379,7 +1496,7 @@ func (x *Upstream) String() string {
 func (*Upstream) ProtoMessage() {}
 
 func (x *Upstream) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[15]
+	mi := &file_tollgate_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1392,7 +1509,7 @@ func (x *Upstream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Upstream.ProtoReflect.Descriptor instead.
 func (*Upstream) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Upstream) GetName() string {
@@ -1506,7 +1623,7 @@ type ClientCertificate struct {
 
 func (x *ClientCertificate) Reset() {
 	*x = ClientCertificate{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[16]
+	mi := &file_tollgate_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1635,7 @@ func (x *ClientCertificate) String() string {
 func (*ClientCertificate) ProtoMessage() {}
 
 func (x *ClientCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[16]
+	mi := &file_tollgate_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1648,7 @@ func (x *ClientCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientCertificate.ProtoReflect.Descriptor instead.
 func (*ClientCertificate) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ClientCertificate) GetCertificateFile() string {
@@ -1561,7 +1678,7 @@ type Rename struct {
 
 func (x *Rename) Reset() {
 	*x = Rename{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[17]
+	mi := &file_tollgate_v1_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1573,7 +1690,7 @@ func (x *Rename) String() string {
 func (*Rename) ProtoMessage() {}
 
 func (x *Rename) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[17]
+	mi := &file_tollgate_v1_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1586,7 +1703,7 @@ func (x *Rename) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rename.ProtoReflect.Descriptor instead.
 func (*Rename) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Rename) GetModel() string {
@@ -1618,7 +1735,7 @@ type HealthCheck struct {
 
 func (x *HealthCheck) Reset() {
 	*x = HealthCheck{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[18]
+	mi := &file_tollgate_v1_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1630,7 +1747,7 @@ func (x *HealthCheck) String() string {
 func (*HealthCheck) ProtoMessage() {}
 
 func (x *HealthCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[18]
+	mi := &file_tollgate_v1_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1643,7 +1760,7 @@ func (x *HealthCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthCheck.ProtoReflect.Descriptor instead.
 func (*HealthCheck) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{18}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HealthCheck) GetPath() string {
@@ -1731,7 +1848,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[19]
+	mi := &file_tollgate_v1_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1743,7 +1860,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[19]
+	mi := &file_tollgate_v1_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1756,7 +1873,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{19}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Route) GetPrefix() string {
@@ -1892,7 +2009,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[20]
+	mi := &file_tollgate_v1_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1904,7 +2021,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[20]
+	mi := &file_tollgate_v1_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +2034,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{20}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Target) GetName() string {
@@ -1950,7 +2067,7 @@ type ModelRule struct {
 
 func (x *ModelRule) Reset() {
 	*x = ModelRule{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[21]
+	mi := &file_tollgate_v1_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2079,7 @@ func (x *ModelRule) String() string {
 func (*ModelRule) ProtoMessage() {}
 
 func (x *ModelRule) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[21]
+	mi := &file_tollgate_v1_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2092,7 @@ func (x *ModelRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelRule.ProtoReflect.Descriptor instead.
 func (*ModelRule) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{21}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ModelRule) GetMatch() []string {
@@ -2019,7 +2136,7 @@ type Client struct {
 
 func (x *Client) Reset() {
 	*x = Client{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[22]
+	mi := &file_tollgate_v1_config_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2031,7 +2148,7 @@ func (x *Client) String() string {
 func (*Client) ProtoMessage() {}
 
 func (x *Client) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[22]
+	mi := &file_tollgate_v1_config_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2044,7 +2161,7 @@ func (x *Client) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Client.ProtoReflect.Descriptor instead.
 func (*Client) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{22}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Client) GetName() string {
@@ -2095,7 +2212,7 @@ type IPRules struct {
 
 func (x *IPRules) Reset() {
 	*x = IPRules{}
-	mi := &file_tollgate_v1_config_proto_msgTypes[23]
+	mi := &file_tollgate_v1_config_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2107,7 +2224,7 @@ func (x *IPRules) String() string {
 func (*IPRules) ProtoMessage() {}
 
 func (x *IPRules) ProtoReflect() protoreflect.Message {
-	mi := &file_tollgate_v1_config_proto_msgTypes[23]
+	mi := &file_tollgate_v1_config_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2120,7 +2237,7 @@ func (x *IPRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IPRules.ProtoReflect.Descriptor instead.
 func (*IPRules) Descriptor() ([]byte, []int) {
-	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{23}
+	return file_tollgate_v1_config_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *IPRules) GetAllow() []string {
@@ -2141,7 +2258,7 @@ var File_tollgate_v1_config_proto protoreflect.FileDescriptor
 
 const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\n" +
-	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xdd\x05\n" +
+	"\x18tollgate/v1/config.proto\x12\vtollgate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x89\x06\n" +
 	"\x06Config\x121\n" +
 	"\blistener\x18\x01 \x01(\v2\x15.tollgate.v1.ListenerR\blistener\x12(\n" +
 	"\x05admin\x18\x02 \x01(\v2\x12.tollgate.v1.AdminR\x05admin\x12=\n" +
@@ -2160,10 +2277,23 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\vcache_store\x18\r \x01(\v2\x17.tollgate.v1.CacheStoreR\n" +
 	"cacheStore\x12(\n" +
 	"\x05retry\x18\x14 \x01(\v2\x12.tollgate.v1.RetryR\x05retry\x12*\n" +
-	"\x06groups\x18( \x03(\v2\x12.tollgate.v1.GroupR\x06groups\"x\n" +
+	"\x06groups\x18( \x03(\v2\x12.tollgate.v1.GroupR\x06groups\x12*\n" +
+	"\x06prices\x182 \x03(\v2\x12.tollgate.v1.PriceR\x06prices\"x\n" +
 	"\x05Group\x12<\n" +
 	"\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x121\n" +
-	"\blistener\x18\x02 \x01(\v2\x15.tollgate.v1.ListenerR\blistener\"\x8e\x02\n" +
+	"\blistener\x18\x02 \x01(\v2\x15.tollgate.v1.ListenerR\blistener\"\xd7\x02\n" +
+	"\x05Price\x12\x1d\n" +
+	"\x05model\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x05model\x12\x1a\n" +
+	"\bupstream\x18\x02 \x01(\tR\bupstream\x122\n" +
+	"\x05input\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x05input\x88\x01\x01\x12?\n" +
+	"\fcached_input\x18\x04 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00H\x01R\vcachedInput\x88\x01\x01\x124\n" +
+	"\x06output\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00H\x02R\x06output\x88\x01\x01\x126\n" +
+	"\arequest\x18\x06 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x80\x84.A)\x00\x00\x00\x00\x00\x00\x00\x00H\x03R\arequest\x88\x01\x01B\b\n" +
+	"\x06_inputB\x0f\n" +
+	"\r_cached_inputB\t\n" +
+	"\a_outputB\n" +
+	"\n" +
+	"\b_request\"\x8e\x02\n" +
 	"\x05Retry\x12&\n" +
 	"\battempts\x18\x01 \x01(\rB\n" +
 	"\xbaH\a\xd8\x01\x01*\x02\x18\n" +
@@ -2190,10 +2320,11 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x05redis\x18\x02 \x01(\tR\x05redis\x120\n" +
 	"\tmax_bytes\x18\x03 \x01(\x04B\x13\xbaH\x10\xd8\x01\x012\v\x18\x80\x80\x80\x80\x80 (\x80\x80@R\bmaxBytes\x122\n" +
 	"\x0fmax_entry_bytes\x18\x04 \x01(\x04B\n" +
-	"\xbaH\a2\x05\x18\x80\x80\x80\bR\rmaxEntryBytes\"\x90\x03\n" +
+	"\xbaH\a2\x05\x18\x80\x80\x80\bR\rmaxEntryBytes\"\xa4\x03\n" +
 	"\x05Limit\x12\x1a\n" +
 	"\brequests\x18\x01 \x01(\tR\brequests\x12\x16\n" +
-	"\x06tokens\x18\x05 \x01(\tR\x06tokens\x12W\n" +
+	"\x06tokens\x18\x05 \x01(\tR\x06tokens\x12\x12\n" +
+	"\x04cost\x182 \x01(\tR\x04cost\x12W\n" +
 	"\x04path\x18\x02 \x01(\tBC\xbaH@\xba\x01=\n" +
 	"\x04path\x12\x11must begin with /\x1a\"this == '' || this.startsWith('/')R\x04path\x12$\n" +
 	"\x06models\x18\x06 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\x06models\x12&\n" +
@@ -2333,79 +2464,81 @@ func file_tollgate_v1_config_proto_rawDescGZIP() []byte {
 	return file_tollgate_v1_config_proto_rawDescData
 }
 
-var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_tollgate_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_tollgate_v1_config_proto_goTypes = []any{
 	(*Config)(nil),              // 0: tollgate.v1.Config
 	(*Group)(nil),               // 1: tollgate.v1.Group
-	(*Retry)(nil),               // 2: tollgate.v1.Retry
-	(*Cache)(nil),               // 3: tollgate.v1.Cache
-	(*CacheStore)(nil),          // 4: tollgate.v1.CacheStore
-	(*Limit)(nil),               // 5: tollgate.v1.Limit
-	(*Pace)(nil),                // 6: tollgate.v1.Pace
-	(*LimitStore)(nil),          // 7: tollgate.v1.LimitStore
-	(*ChatLog)(nil),             // 8: tollgate.v1.ChatLog
-	(*Telemetry)(nil),           // 9: tollgate.v1.Telemetry
-	(*Traces)(nil),              // 10: tollgate.v1.Traces
-	(*Listener)(nil),            // 11: tollgate.v1.Listener
-	(*ServerTLS)(nil),           // 12: tollgate.v1.ServerTLS
-	(*CORS)(nil),                // 13: tollgate.v1.CORS
-	(*Admin)(nil),               // 14: tollgate.v1.Admin
-	(*Upstream)(nil),            // 15: tollgate.v1.Upstream
-	(*ClientCertificate)(nil),   // 16: tollgate.v1.ClientCertificate
-	(*Rename)(nil),              // 17: tollgate.v1.Rename
-	(*HealthCheck)(nil),         // 18: tollgate.v1.HealthCheck
-	(*Route)(nil),               // 19: tollgate.v1.Route
-	(*Target)(nil),              // 20: tollgate.v1.Target
-	(*ModelRule)(nil),           // 21: tollgate.v1.ModelRule
-	(*Client)(nil),              // 22: tollgate.v1.Client
-	(*IPRules)(nil),             // 23: tollgate.v1.IPRules
-	(*durationpb.Duration)(nil), // 24: google.protobuf.Duration
+	(*Price)(nil),               // 2: tollgate.v1.Price
+	(*Retry)(nil),               // 3: tollgate.v1.Retry
+	(*Cache)(nil),               // 4: tollgate.v1.Cache
+	(*CacheStore)(nil),          // 5: tollgate.v1.CacheStore
+	(*Limit)(nil),               // 6: tollgate.v1.Limit
+	(*Pace)(nil),                // 7: tollgate.v1.Pace
+	(*LimitStore)(nil),          // 8: tollgate.v1.LimitStore
+	(*ChatLog)(nil),             // 9: tollgate.v1.ChatLog
+	(*Telemetry)(nil),           // 10: tollgate.v1.Telemetry
+	(*Traces)(nil),              // 11: tollgate.v1.Traces
+	(*Listener)(nil),            // 12: tollgate.v1.Listener
+	(*ServerTLS)(nil),           // 13: tollgate.v1.ServerTLS
+	(*CORS)(nil),                // 14: tollgate.v1.CORS
+	(*Admin)(nil),               // 15: tollgate.v1.Admin
+	(*Upstream)(nil),            // 16: tollgate.v1.Upstream
+	(*ClientCertificate)(nil),   // 17: tollgate.v1.ClientCertificate
+	(*Rename)(nil),              // 18: tollgate.v1.Rename
+	(*HealthCheck)(nil),         // 19: tollgate.v1.HealthCheck
+	(*Route)(nil),               // 20: tollgate.v1.Route
+	(*Target)(nil),              // 21: tollgate.v1.Target
+	(*ModelRule)(nil),           // 22: tollgate.v1.ModelRule
+	(*Client)(nil),              // 23: tollgate.v1.Client
+	(*IPRules)(nil),             // 24: tollgate.v1.IPRules
+	(*durationpb.Duration)(nil), // 25: google.protobuf.Duration
 }
 var file_tollgate_v1_config_proto_depIdxs = []int32{
-	11, // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
-	14, // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
-	15, // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
-	19, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
-	22, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
-	23, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
-	8,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
-	9,  // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
-	5,  // 8: tollgate.v1.Config.limits:type_name -> tollgate.v1.Limit
-	7,  // 9: tollgate.v1.Config.limit_store:type_name -> tollgate.v1.LimitStore
-	6,  // 10: tollgate.v1.Config.pace:type_name -> tollgate.v1.Pace
-	3,  // 11: tollgate.v1.Config.cache:type_name -> tollgate.v1.Cache
-	4,  // 12: tollgate.v1.Config.cache_store:type_name -> tollgate.v1.CacheStore
-	2,  // 13: tollgate.v1.Config.retry:type_name -> tollgate.v1.Retry
+	12, // 0: tollgate.v1.Config.listener:type_name -> tollgate.v1.Listener
+	15, // 1: tollgate.v1.Config.admin:type_name -> tollgate.v1.Admin
+	16, // 2: tollgate.v1.Config.upstreams:type_name -> tollgate.v1.Upstream
+	20, // 3: tollgate.v1.Config.routes:type_name -> tollgate.v1.Route
+	23, // 4: tollgate.v1.Config.clients:type_name -> tollgate.v1.Client
+	24, // 5: tollgate.v1.Config.ip:type_name -> tollgate.v1.IPRules
+	9,  // 6: tollgate.v1.Config.chat_log:type_name -> tollgate.v1.ChatLog
+	10, // 7: tollgate.v1.Config.telemetry:type_name -> tollgate.v1.Telemetry
+	6,  // 8: tollgate.v1.Config.limits:type_name -> tollgate.v1.Limit
+	8,  // 9: tollgate.v1.Config.limit_store:type_name -> tollgate.v1.LimitStore
+	7,  // 10: tollgate.v1.Config.pace:type_name -> tollgate.v1.Pace
+	4,  // 11: tollgate.v1.Config.cache:type_name -> tollgate.v1.Cache
+	5,  // 12: tollgate.v1.Config.cache_store:type_name -> tollgate.v1.CacheStore
+	3,  // 13: tollgate.v1.Config.retry:type_name -> tollgate.v1.Retry
 	1,  // 14: tollgate.v1.Config.groups:type_name -> tollgate.v1.Group
-	11, // 15: tollgate.v1.Group.listener:type_name -> tollgate.v1.Listener
-	24, // 16: tollgate.v1.Retry.first_byte_timeout:type_name -> google.protobuf.Duration
-	24, // 17: tollgate.v1.Retry.idle_timeout:type_name -> google.protobuf.Duration
-	24, // 18: tollgate.v1.Cache.ttl:type_name -> google.protobuf.Duration
-	10, // 19: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
-	12, // 20: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
-	13, // 21: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
-	24, // 22: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
-	24, // 23: tollgate.v1.Listener.request_timeout:type_name -> google.protobuf.Duration
-	24, // 24: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
-	18, // 25: tollgate.v1.Upstream.health_check:type_name -> tollgate.v1.HealthCheck
-	17, // 26: tollgate.v1.Upstream.rename:type_name -> tollgate.v1.Rename
-	16, // 27: tollgate.v1.Upstream.client_certificate:type_name -> tollgate.v1.ClientCertificate
-	24, // 28: tollgate.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
-	24, // 29: tollgate.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
-	23, // 30: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
-	5,  // 31: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
-	6,  // 32: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
-	3,  // 33: tollgate.v1.Route.cache:type_name -> tollgate.v1.Cache
-	2,  // 34: tollgate.v1.Route.retry:type_name -> tollgate.v1.Retry
-	20, // 35: tollgate.v1.Route.upstreams:type_name -> tollgate.v1.Target
-	21, // 36: tollgate.v1.Route.models:type_name -> tollgate.v1.ModelRule
-	20, // 37: tollgate.v1.ModelRule.upstreams:type_name -> tollgate.v1.Target
-	5,  // 38: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	2,  // 15: tollgate.v1.Config.prices:type_name -> tollgate.v1.Price
+	12, // 16: tollgate.v1.Group.listener:type_name -> tollgate.v1.Listener
+	25, // 17: tollgate.v1.Retry.first_byte_timeout:type_name -> google.protobuf.Duration
+	25, // 18: tollgate.v1.Retry.idle_timeout:type_name -> google.protobuf.Duration
+	25, // 19: tollgate.v1.Cache.ttl:type_name -> google.protobuf.Duration
+	11, // 20: tollgate.v1.Telemetry.traces:type_name -> tollgate.v1.Traces
+	13, // 21: tollgate.v1.Listener.tls:type_name -> tollgate.v1.ServerTLS
+	14, // 22: tollgate.v1.Listener.cors:type_name -> tollgate.v1.CORS
+	25, // 23: tollgate.v1.Listener.idle_timeout:type_name -> google.protobuf.Duration
+	25, // 24: tollgate.v1.Listener.request_timeout:type_name -> google.protobuf.Duration
+	25, // 25: tollgate.v1.Upstream.connect_timeout:type_name -> google.protobuf.Duration
+	19, // 26: tollgate.v1.Upstream.health_check:type_name -> tollgate.v1.HealthCheck
+	18, // 27: tollgate.v1.Upstream.rename:type_name -> tollgate.v1.Rename
+	17, // 28: tollgate.v1.Upstream.client_certificate:type_name -> tollgate.v1.ClientCertificate
+	25, // 29: tollgate.v1.HealthCheck.interval:type_name -> google.protobuf.Duration
+	25, // 30: tollgate.v1.HealthCheck.timeout:type_name -> google.protobuf.Duration
+	24, // 31: tollgate.v1.Route.ip:type_name -> tollgate.v1.IPRules
+	6,  // 32: tollgate.v1.Route.limits:type_name -> tollgate.v1.Limit
+	7,  // 33: tollgate.v1.Route.pace:type_name -> tollgate.v1.Pace
+	4,  // 34: tollgate.v1.Route.cache:type_name -> tollgate.v1.Cache
+	3,  // 35: tollgate.v1.Route.retry:type_name -> tollgate.v1.Retry
+	21, // 36: tollgate.v1.Route.upstreams:type_name -> tollgate.v1.Target
+	22, // 37: tollgate.v1.Route.models:type_name -> tollgate.v1.ModelRule
+	21, // 38: tollgate.v1.ModelRule.upstreams:type_name -> tollgate.v1.Target
+	6,  // 39: tollgate.v1.Client.limits:type_name -> tollgate.v1.Limit
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_tollgate_v1_config_proto_init() }
@@ -2413,17 +2546,18 @@ func file_tollgate_v1_config_proto_init() {
 	if File_tollgate_v1_config_proto != nil {
 		return
 	}
-	file_tollgate_v1_config_proto_msgTypes[3].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[8].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[10].OneofWrappers = []any{}
-	file_tollgate_v1_config_proto_msgTypes[19].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[2].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[4].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[9].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[11].OneofWrappers = []any{}
+	file_tollgate_v1_config_proto_msgTypes[20].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollgate_v1_config_proto_rawDesc), len(file_tollgate_v1_config_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
