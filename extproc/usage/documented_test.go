@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"tollgate/extproc/exchange"
 )
 
 var update = flag.Bool("update", false, "write the table of metrics anew")
@@ -23,6 +25,9 @@ func TestMetricsAreDocumented(t *testing.T) {
 	const page, begin, end = "../../docs/operations.md", "<!-- metrics -->\n", "<!-- end -->"
 	m := someMetrics()
 	everything(t, m)
+	for _, end := range []exchange.End{{Priced: true, Cost: 1, Saved: 1}, {Unpriced: true, Status: 200}} {
+		hear(m.Begin(aCall()), aRequest(t), anAnswer(), end)
+	}
 	m.KeyAnswered("openai", "5c977922", 429)
 	m.SpansLost(1)
 	m.ReloadFailed()
