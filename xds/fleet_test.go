@@ -60,7 +60,13 @@ func (s *simulated) clusters() string {
 	return strings.Join(names, " ")
 }
 
-// has waits until an Envoy has clusters and listeners.
+// routes is the version of the routes that an Envoy has.
+func (s *simulated) routes() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.has[resource.RouteType][xds.RouteName]
+}
+
 func await(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	again, deadline := time.NewTicker(5*time.Millisecond), time.After(30*time.Second)
@@ -147,13 +153,15 @@ func TestOneOfManyRejects(t *testing.T) {
 	simulate(t, address, "good", "", good)
 	simulate(t, address, "bad", "", bad)
 	await(t, "both run it", func() bool { return good.clusters() == "eu" && bad.clusters() == "eu" })
-	bad.refuses = resource.RouteType
+	await(t, "both have routes", func() bool { return good.routes() != "" && bad.routes() != "" })
+	routes := good.routes()
+	bad.refuse(resource.RouteType)
 	err := control.Publish(t.Context(), parts(t, strings.ReplaceAll(noGroups, "eu", "us")))
 	var rejected *xds.Rejected
 	if !errors.As(err, &rejected) || rejected.Node != "bad" || !strings.Contains(err.Error(), "not to my taste") {
 		t.Fatalf("got %v", err)
 	}
-	await(t, "the good one goes back", func() bool { return good.clusters() == "eu" })
+	await(t, "the good one goes back", func() bool { return good.routes() == routes })
 }
 
 // TestComesBack: an Envoy that comes back with what it has gets nothing of it again.

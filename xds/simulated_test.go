@@ -53,10 +53,10 @@ type simulated struct {
 	node     *corev3.Node
 	stream   discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient
 	received *atomic.Int64 // bytes on the wire
-	refuses  string        // the type that it rejects
 
-	mu  sync.Mutex
-	has map[string]map[string]string // versions by type and name
+	mu      sync.Mutex
+	has     map[string]map[string]string // versions by type and name
+	refuses string                       // the type that it rejects
 }
 
 // simulate connects an Envoy of a group, which lives until the test ends or leave is called. Has is what it
@@ -110,18 +110,27 @@ func (s *simulated) live() {
 			return
 		}
 		answer := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: response.GetTypeUrl(), ResponseNonce: response.GetNonce()}
-		if response.GetTypeUrl() == s.refuses && len(response.GetResources()) > 0 {
+		if !s.take(response) {
 			answer.ErrorDetail = &status.Status{Message: "it is not to my taste"}
-		} else {
-			s.take(response)
 		}
 		s.send(answer)
 	}
 }
 
-func (s *simulated) take(response *discoveryv3.DeltaDiscoveryResponse) {
+// refuse has it reject a type from now on.
+func (s *simulated) refuse(typeURL string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.refuses = typeURL
+}
+
+// take tells whether it takes what came.
+func (s *simulated) take(response *discoveryv3.DeltaDiscoveryResponse) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if response.GetTypeUrl() == s.refuses && len(response.GetResources()) > 0 {
+		return false
+	}
 	has := s.has[response.GetTypeUrl()]
 	if has == nil {
 		has = map[string]string{}
@@ -136,6 +145,7 @@ func (s *simulated) take(response *discoveryv3.DeltaDiscoveryResponse) {
 	if response.GetTypeUrl() == resource.ClusterType {
 		s.follow(response)
 	}
+	return true
 }
 
 // follow asks for the endpoints of new clusters.

@@ -1460,8 +1460,8 @@ type Upstream struct {
 	ServerName string `protobuf:"bytes,6,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
 	// How long a connection may take to be established. Default 10s.
 	ConnectTimeout *durationpb.Duration `protobuf:"bytes,7,opt,name=connect_timeout,json=connectTimeout,proto3" json:"connect_timeout,omitempty"`
-	// Reach the upstream through this HTTP proxy: http://HOST:PORT. An https upstream by CONNECT, so
-	// that the proxy sees nothing but its name. Default: directly; the environment's http_proxy and
+	// Reach the upstream through this HTTP proxy: http://HOST:PORT, without user or password. An https upstream
+	// by CONNECT, so that the proxy sees nothing but its name. Default: directly; the environment's http_proxy and
 	// https_proxy are not asked.
 	Proxy string `protobuf:"bytes,8,opt,name=proxy,proto3" json:"proxy,omitempty"`
 	// Ask the upstream all the time whether it is well. Where a route names others as well, they take its
