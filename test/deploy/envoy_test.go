@@ -22,8 +22,8 @@ type foreign struct {
 	vhost    string
 }
 
-// bootstrap is the whole configuration.
-func (f *foreign) bootstrap(t *testing.T) string {
+// text is the whole configuration.
+func (f *foreign) text(t *testing.T) []byte {
 	t.Helper()
 	router := fields{"name": "envoy.filters.http.router", "typed_config": fields{
 		"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
@@ -51,28 +51,33 @@ func (f *foreign) bootstrap(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "envoy.yaml")
+	return text
+}
+
+// write puts a configuration into a file.
+func write(t *testing.T, text []byte) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "envoy.yaml")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
 }
 
-// validate wants a real Envoy to take it.
-func (f *foreign) validate(t *testing.T) {
+// validate wants a real Envoy to take a configuration.
+func validate(t *testing.T, file string) {
 	t.Helper()
-	file := f.bootstrap(t)
 	if err := succeeds(t.Context(), envoy(t), "--mode", "validate", "-c", file, "--log-level", "error"); err != nil {
 		text, _ := os.ReadFile(file)
 		t.Fatalf("%v\nin:\n%s", err, text)
 	}
 }
 
-// run starts it, and waits until it answers.
-func (f *foreign) run(t *testing.T) (url string) {
+// run starts an Envoy, and waits until it answers.
+func run(t *testing.T, file, address string) (url string) {
 	t.Helper()
-	start(t, exec.Command(envoy(t), "-c", f.bootstrap(t), "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"))
-	url = "http://" + f.address
+	start(t, exec.Command(envoy(t), "-c", file, "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"))
+	url = "http://" + address
 	eventually(t, "Envoy listens", func() error {
 		_, err := ask(t.Context(), url+"/", "")
 		return err

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -102,7 +103,7 @@ func TestIstioManifests(t *testing.T) {
 			t.Parallel()
 			f := patched(t, all)
 			f.clusters = append(f.clusters, meshService("127.0.0.1:9000"))
-			f.validate(t)
+			validate(t, write(t, f.text(t)))
 		})
 	}
 	if checked == 0 {
@@ -135,8 +136,9 @@ type gate struct {
 	config string
 }
 
-// meshGate starts it, with an upstream of the test's, that everything is recorded of.
-func meshGate(t *testing.T, listen string) *gate {
+// meshGate starts it, with an upstream of the test's, that everything is recorded of. The upstream is on this machine,
+// by one of its names.
+func meshGate(t *testing.T, listen, host string) *gate {
 	t.Helper()
 	g := &gate{dir: shortDir(t)}
 	g.config, g.socket = filepath.Join(g.dir, "tollgate.yaml"), "unix://"+filepath.Join(g.dir, "t.sock")
@@ -146,7 +148,7 @@ upstreams: [{name: openai, url: %q, keys: [%s]}]
 routes: [{prefix: /llm, upstream: openai, limits: [{requests: 5/hour}, {tokens: 100000/minute}]}]
 chat_log: {dir: %q}
 telemetry: {usage: true}
-`, teamKey, mock(t, realKey), realKey, filepath.Join(g.dir, "Log"))
+`, teamKey, strings.Replace(mock(t, realKey), "127.0.0.1", host, 1), realKey, filepath.Join(g.dir, "Log"))
 	if err := os.WriteFile(g.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +173,8 @@ func (g *gate) export(t *testing.T, flags ...string) []object {
 	return objects(t, text)
 }
 
-// works wants all of a gateway: keys, limits, records; and that what is not Tollgate's is let alone.
+// works wants all of a gateway: keys, limits, records, also of a stream that takes longer than Envoy Gateway's time for
+// a call (see translated); and that what is not Tollgate's is let alone.
 func (g *gate) works(t *testing.T, url string) {
 	t.Helper()
 	if got, err := ask(t.Context(), url+"/other", ""); err != nil || got.body != "its own" {
@@ -186,7 +189,20 @@ func (g *gate) works(t *testing.T, url string) {
 	if got.header.Get("X-Ratelimit-Remaining-Tokens") == "" {
 		t.Error("the answer does not tell how many tokens are left")
 	}
-	eventually(t, "the chat is recorded", func() error {
+	g.records(t, 1)
+
+	stream := strings.Replace(chat, "{", `{"stream": true, `, 1)
+	slow, err := call(t.Context(), http.MethodPost, url+"/llm/v1/chat/completions", teamKey, stream, "mock-events", "10", "mock-interval", "200ms")
+	if err != nil || !strings.HasSuffix(slow.body, "data: [DONE]\n\n") {
+		t.Errorf("a stream is cut: %v: %+v", err, slow)
+	}
+	g.records(t, 2)
+}
+
+// records waits until so many whole answers are in the log of chats.
+func (g *gate) records(t *testing.T, want int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d chats are recorded", want), func() error {
 		logs, err := filepath.Glob(filepath.Join(g.dir, "Log", "*", "chat", "chat.log"))
 		if err != nil || len(logs) != 1 {
 			return fmt.Errorf("there are %d logs: %w", len(logs), err)
@@ -195,8 +211,8 @@ func (g *gate) works(t *testing.T, url string) {
 		if err != nil {
 			return err
 		}
-		if !strings.Contains(string(text), `"assistant":"The mock answers: Hello"`) {
-			return fmt.Errorf("no line of it holds the answer:\n%s", text)
+		if whole := regexp.MustCompile(`"assistant":"[^"]+".*"finish_reason":"stop"`).FindAll(text, -1); len(whole) != want {
+			return fmt.Errorf("there are %d:\n%s", len(whole), text)
 		}
 		return nil
 	})
@@ -212,9 +228,10 @@ func TestIstio(t *testing.T) {
 	} {
 		t.Run(side, func(t *testing.T) {
 			t.Parallel()
-			g := meshGate(t, "")
+			g := meshGate(t, "", "127.0.0.1")
 			flags = append(flags, "--for", "istio", "--workload", "app=a", "--port", "8000", "--gate", g.socket)
-			g.works(t, patched(t, g.export(t, flags...)).run(t))
+			f := patched(t, g.export(t, flags...))
+			g.works(t, run(t, write(t, f.text(t)), f.address))
 		})
 	}
 }
@@ -223,10 +240,10 @@ func TestIstio(t *testing.T) {
 func TestIstioService(t *testing.T) {
 	t.Parallel()
 	address := freeAddress(t)
-	g := meshGate(t, address)
+	g := meshGate(t, address, "127.0.0.1")
 	f := patched(t, g.export(t, "--for", "istio", "--workload", "app=a", "--port", "8000", "--gate", "tollgate.tollgate.svc.cluster.local:9000"))
 	f.clusters = append(f.clusters, meshService(address))
-	g.works(t, f.run(t))
+	g.works(t, run(t, write(t, f.text(t)), f.address))
 }
 
 func number(t *testing.T, text string) int {

@@ -126,7 +126,8 @@ func ask(ctx context.Context, url, key string) (*answer, error) {
 	return call(ctx, http.MethodGet, url, key, "")
 }
 
-func call(ctx context.Context, method, url, key, body string) (*answer, error) {
+// call sends a request, with a key and a body if they are given, and more headers, each followed by its value.
+func call(ctx context.Context, method, url, key, body string, headers ...string) (*answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
@@ -138,6 +139,9 @@ func call(ctx context.Context, method, url, key, body string) (*answer, error) {
 	}
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
