@@ -117,13 +117,12 @@ func (x *translation) processors(p *envoygateway.EnvoyExtensionPolicy) {
 		if said.ProcessingMode.Request != nil && said.ProcessingMode.Request.Attributes != nil {
 			filter["request_attributes"] = said.ProcessingMode.Request.Attributes
 		}
-		metadata := fields{}
-		if m := said.Metadata; m.AccessibleNamespaces != nil {
-			metadata["forwarding_namespaces"] = fields{"untyped": m.AccessibleNamespaces}
-		} else if m.WritableNamespaces != nil {
-			metadata["receiving_namespaces"] = fields{"untyped": m.WritableNamespaces}
+		if m := said.Metadata; m != nil {
+			filter["metadata_options"] = fields{
+				"forwarding_namespaces": fields{"untyped": m.AccessibleNamespaces},
+				"receiving_namespaces":  fields{"untyped": m.WritableNamespaces},
+			}
 		}
-		filter["metadata_options"] = metadata
 		x.filters = append(x.filters, fields{"name": processorName(p.Name, i), "disabled": true, "typed_config": filter})
 	}
 }
