@@ -61,6 +61,13 @@ func (s *Server) AwaitIdle(ctx context.Context) error {
 }
 
 // enter and leave count the requests that are being answered.
+// Busy is how many requests are being answered. One whose client has left is none of them.
+func (s *Server) Busy() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy
+}
+
 func (s *Server) enter() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
