@@ -88,6 +88,11 @@ func (g *gateway) manyAsk(t *testing.T, through side, want string, streams, even
 // memory is what a child holds, in MiB.
 func (g *gateway) memory(t *testing.T, name string) int {
 	t.Helper()
+	return g.memoryKiB(t, name) >> 10
+}
+
+func (g *gateway) memoryKiB(t *testing.T, name string) int {
+	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.child(t, name)))
 	if err != nil {
 		t.Fatal(err)
@@ -97,5 +102,5 @@ func (g *gateway) memory(t *testing.T, name string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kib >> 10
+	return kib
 }
