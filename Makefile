@@ -101,6 +101,10 @@ bench: envoy build ## Measure what Tollgate costs, for docs/performance.md. Flag
 bench-short: envoy build ## The same in less than a minute, to standard output
 	go run ./bench -rounds 1 -seconds 0.5 $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: envoy build ## Measure what a request costs with many routes and many clients
+	go run ./bench -targets 'scale/*' $(ARGS)
+
 # The other version is built in a clone, so that the working tree stays as it is.
 BASE ?= origin/main
 .PHONY: bench-check

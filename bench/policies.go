@@ -49,17 +49,24 @@ routes: [{prefix: /, upstream: mock%s}]
 
 // everything is a gateway as it might be.
 func everything(upstream string) string {
-	var text strings.Builder
-	text.WriteString("chat_log: {}\ntelemetry: {usage: true}\ncache: {scope: route}\n" +
-		"limits: [{requests: 1000000/minute}, {tokens: 10000000000/minute}]\nclients:\n")
-	for i := range int64(1000) {
-		fmt.Fprintf(&text, "  - {name: client-%d, keys: [%s]}\n", i, clientKey(i))
+	return "chat_log: {}\ntelemetry: {usage: true}\ncache: {scope: route}\n" +
+		"limits: [{requests: 1000000/minute}, {tokens: 10000000000/minute}]\n" + many(100, 1000)(upstream)
+}
+
+// many is as many clients and routes.
+func many(routes, clients int64) func(string) string {
+	return func(upstream string) string {
+		var text strings.Builder
+		text.WriteString("clients:\n")
+		for i := range clients {
+			fmt.Fprintf(&text, "  - {name: client-%d, keys: [%s]}\n", i, clientKey(i))
+		}
+		fmt.Fprintf(&text, "upstreams: [{name: mock, url: %q, keys: [sk-0]}]\nroutes:\n", upstream)
+		for i := range routes {
+			fmt.Fprintf(&text, "  - {prefix: %s, upstream: mock}\n", prefix(i))
+		}
+		return text.String()
 	}
-	fmt.Fprintf(&text, "upstreams: [{name: mock, url: %q, keys: [sk-0]}]\nroutes:\n", upstream)
-	for i := range int64(100) {
-		fmt.Fprintf(&text, "  - {prefix: %s, upstream: mock}\n", prefix(i))
-	}
-	return text.String()
 }
 
 func clientKey(i int64) string { return fmt.Sprintf("fk-client-%04d-0123456789", i) }

@@ -25,6 +25,8 @@ type target struct {
 	// floor is the target that does nothing else in the same mode of Envoy's; empty: none.
 	floor string
 
+	asked bool // it is measured only where it is asked for by name
+
 	start func(ctx context.Context, s *stage, t *target) (*running, error)
 }
 
@@ -67,7 +69,21 @@ func targets() []*target {
 		floor("body-response", "gate: + request's body, answer", mode{gate: true, body: true, response: true}),
 		row("exact", "body-response", "keys; usage: exact", exact),
 	)
-	return list
+	return append(list,
+		scaled(1, 1),
+		scaled(100, 1),
+		scaled(1000, 1),
+		scaled(10_000, 1),
+		scaled(1, 1000),
+		scaled(1, 100_000),
+	)
+}
+
+// scaled is Tollgate with keys, and as many routes and clients, which all have their turns.
+func scaled(routes, clients int64) *target {
+	t := row("", "headers", fmt.Sprintf("keys; routes: %d, clients: %d", routes, clients), many(routes, clients)).among(routes, clients)
+	t.name, t.asked = fmt.Sprintf("scale/routes-%d-clients-%d", routes, clients), true
+	return t
 }
 
 // floor is Envoy with a processor that does nothing, in a mode of Envoy's.
@@ -115,7 +131,7 @@ func against(list []*target, program string) []*target {
 // are compared with comes along.
 func choose(all []*target, names string) ([]*target, error) {
 	if names == "" {
-		return all, nil
+		return slices.DeleteFunc(slices.Clone(all), func(t *target) bool { return t.asked }), nil
 	}
 	wanted := map[string]bool{}
 	for name := range strings.SplitSeq(names, ",") {
