@@ -62,7 +62,7 @@ func ForMesh(c *config.Config) (*Mesh, error) {
 	}
 	untraced := *c
 	untraced.Traces = nil // Envoy's spans are the mesh's
-	r, err := Build(&untraced, MeshAuthorities, "")
+	r, err := build(&untraced, MeshAuthorities, "")
 	if err != nil {
 		return nil, err
 	}

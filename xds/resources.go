@@ -26,6 +26,16 @@ type Resources struct {
 // authorities of their own (see [SystemCA]); it may be empty where no upstream needs it. shared is the
 // path of a Unix socket, on Envoy's machine, for calls that several requests share; empty: there are none.
 func Build(c *config.Config, systemCA, shared string) (*Resources, error) {
+	r, err := build(c, systemCA, shared)
+	if err != nil {
+		return nil, err
+	}
+	r.plant()
+	return r, nil
+}
+
+// build is Build with all routes in lists.
+func build(c *config.Config, systemCA, shared string) (*Resources, error) {
 	r := &Resources{}
 	to, leading := map[*config.Route][]lead{}, newLeading(r, systemCA)
 	for _, route := range c.Routes {
