@@ -107,6 +107,9 @@ func inline(listener *listenerv3.Listener, routes *routev3.RouteConfiguration, m
 	if err != nil {
 		return err
 	}
+	for _, upgrade := range manager.GetUpgradeConfigs() {
+		upgrade.Filters = nil // those of the listener
+	}
 	router := filters[len(filters)-1]
 	manager.HttpFilters = append(append(filters[:len(filters)-1], between...), router)
 	packed, err := anypb.New(manager)
