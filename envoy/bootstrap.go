@@ -45,6 +45,31 @@ type Bootstrap struct {
 	MaxConnections uint64
 }
 
+// cluster is a way to `tollgate serve`, with connections of its own.
+type cluster struct {
+	Name, Why                      string
+	StreamWindow, ConnectionWindow int
+	Buffer                         int // of a connection; 0: Envoy's default
+}
+
+// clusters are two, since Envoy 1.40 crashes (a segmentation fault) when a filter behind the router opens a stream
+// on a connection that is full, or fills one: bodies on their way to the gate, copies for the tap. So attempts have
+// a connection of their own, of which neither it nor a stream is ever called full: the gate holds no more than
+// 256 MiB of bodies in all. TestFullConnections (test/e2e) fills them.
+func clusters() []cluster {
+	return []cluster{
+		{
+			Name: "tollgate", StreamWindow: 1 << 20, ConnectionWindow: 16 << 20,
+			Why: "    # `tollgate serve`: the xDS server, and the gate that is asked about each request.",
+		},
+		{
+			Name: "tollgate-attempts", StreamWindow: 128 << 20, ConnectionWindow: 1 << 30, Buffer: 1 << 30,
+			Why: "    # The same for attempts at an upstream, by connections of their own that are never called full: Envoy 1.40\n" +
+				"    # crashes where the filters that ask for them meet one that is.",
+		},
+	}
+}
+
 // YAML renders the bootstrap, with comments.
 func (b Bootstrap) YAML() ([]byte, error) {
 	gate, gateType, err := addressOf(cmp.Or(b.Gate, "unix:///run/tollgate/tollgate.sock"))
@@ -67,6 +92,7 @@ func (b Bootstrap) YAML() ([]byte, error) {
 		"NodeID":         strconv.Quote(cmp.Or(b.NodeID, "envoy")),
 		"Group":          strconv.Quote(cmp.Or(b.Group, config.NoGroup)),
 		"TLS":            secured,
+		"Clusters":       clusters(),
 		"GateType":       gateType,
 		"GateAddress":    gate,
 		"AdminAddress":   admin,

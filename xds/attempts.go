@@ -102,7 +102,7 @@ func learns(upstream string) *extprocv3.ExternalProcessor {
 // asks is what both have in common. The route is named by each route: see attemptsOf.
 func asks(upstream string) *extprocv3.ExternalProcessor {
 	return &extprocv3.ExternalProcessor{
-		GrpcService: toTollgate(tells(config.UpstreamHeader, upstream)),
+		GrpcService: toTollgate(AttemptCluster, tells(config.UpstreamHeader, upstream)),
 		ProcessingMode: &extprocv3.ProcessingMode{
 			RequestHeaderMode:   extprocv3.ProcessingMode_SKIP,
 			RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,

@@ -74,7 +74,7 @@ func gate() *extprocv3.ExternalProcessor {
 	return &extprocv3.ExternalProcessor{
 		// Said once, by the filter for all routes: Envoy would make the service anew for each request on a
 		// route that says it itself, and attributes and metadata in messages cost more than these.
-		GrpcService: toTollgate(
+		GrpcService: toTollgate(GateCluster,
 			tells(config.RouteHeader, "%ROUTE_NAME%"),
 			tells(config.AddressHeader, "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
 		),
@@ -116,7 +116,7 @@ func gateMode(request, response bool) *extprocv3.ProcessingMode {
 // tap sends copies of what streams by. No byte waits for it.
 func tap() *extprocv3.ExternalProcessor {
 	return &extprocv3.ExternalProcessor{
-		GrpcService:       toTollgate(tells(config.CallHeader, said(config.CallKey))),
+		GrpcService:       toTollgate(GateCluster, tells(config.CallHeader, said(config.CallKey))),
 		ObservabilityMode: true,
 		FailureModeAllow:  true,
 		ProcessingMode:    tapMode(true),
@@ -146,9 +146,9 @@ func tapMode(body bool) *extprocv3.ProcessingMode {
 }
 
 // toTollgate opens streams to `tollgate serve` that begin with what is told.
-func toTollgate(told ...*corev3.HeaderValue) *corev3.GrpcService {
+func toTollgate(cluster string, told ...*corev3.HeaderValue) *corev3.GrpcService {
 	return &corev3.GrpcService{
-		TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: GateCluster}},
+		TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: cluster}},
 		InitialMetadata: told,
 	}
 }

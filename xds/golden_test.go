@@ -183,7 +183,7 @@ func static(t *testing.T, r *xds.Resources) *bootstrapv3.Bootstrap {
 			}}},
 		}},
 	}
-	b.StaticResources.Clusters = append(b.StaticResources.Clusters, &clusterv3.Cluster{Name: xds.GateCluster})
+	b.StaticResources.Clusters = append(b.StaticResources.Clusters, &clusterv3.Cluster{Name: xds.GateCluster}, &clusterv3.Cluster{Name: xds.AttemptCluster})
 	b.StaticResources.Clusters = append(b.StaticResources.Clusters, r.Clusters...)
 	for _, l := range r.Listeners {
 		b.StaticResources.Listeners = append(b.StaticResources.Listeners, withRoutes(t, l, r))

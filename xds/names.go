@@ -23,6 +23,9 @@ const (
 
 	// GateCluster is the cluster of the bootstrap that leads to `tollgate serve`.
 	GateCluster = "tollgate"
+
+	// AttemptCluster leads there as well, for what is asked about attempts.
+	AttemptCluster = "tollgate-attempts"
 )
 
 // nameOf names a resource after its own whole content, so that a change makes a new one: NAME@HASH.
