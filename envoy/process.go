@@ -75,6 +75,6 @@ func (p Process) Command() (*exec.Cmd, error) {
 		"--component-log-level", "http:warning,http2:warning,ext_proc:warning,router:warning,filter:warning,connection:warning",
 		"--log-format", format,
 	)
-	cmd.Stdout, cmd.Stderr = os.Stdout, NewRedactor(os.Stderr)
+	cmd.Stdout, cmd.Stderr = os.Stdout, NewRedactor(&withoutDump{to: os.Stderr})
 	return cmd, nil
 }
