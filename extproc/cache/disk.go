@@ -36,10 +36,6 @@ type Disk struct {
 	why    error        // why nothing can be put
 	closed bool
 
-	putting sync.Mutex // what is counted is what is there
-	entries int64
-	kept    int64 // bytes of entries
-
 	aside atomic.Int64 // bytes of what was set aside
 
 	sweeping sync.Mutex
@@ -141,8 +137,8 @@ func (d *Disk) Put(_ context.Context, key Key, entry *Entry) error {
 }
 
 func (d *Disk) put(key Key, entry *Entry, data []byte) error {
-	d.putting.Lock()
-	defer d.putting.Unlock()
+	d.db.putting.Lock()
+	defer d.db.putting.Unlock()
 	before, err := d.db.place(key)
 	if err != nil {
 		return err
@@ -162,17 +158,11 @@ func (d *Disk) put(key Key, entry *Entry, data []byte) error {
 	if err != nil {
 		return err
 	}
-	d.count(1, at.size)
+	d.db.count(1, at.size)
 	if before != nil {
-		d.count(-1, -before.size)
+		d.db.count(-1, -before.size)
 	}
 	return nil
-}
-
-// count is called while putting.
-func (d *Disk) count(entries, bytes int64) {
-	d.entries += entries
-	d.kept += bytes
 }
 
 // Purge implements [Store]: what was set aside goes as well.
@@ -198,9 +188,8 @@ func (d *Disk) Stats(ctx context.Context) (Stats, error) {
 		}
 		select {
 		case <-db.counted:
-			d.putting.Lock()
-			defer d.putting.Unlock()
-			return Stats{Entries: d.entries, Bytes: d.usage(db), Max: d.maxBytes}, nil
+			entries, _ := db.holds()
+			return Stats{Entries: entries, Bytes: d.usage(db), Max: d.maxBytes}, nil
 		case <-db.ctx.Done(): // there is another one
 		case <-ctx.Done():
 			return Stats{}, fmt.Errorf("counting answers on the disk: %w", ctx.Err())

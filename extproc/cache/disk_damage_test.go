@@ -63,7 +63,10 @@ func inflict(t testing.TB, path string, damage func(data []byte) []byte) {
 	}
 }
 
-const damagedBytes = 4 << 20 // so that there are tables of some hundred entries
+const (
+	damagedBytes   = 4 << 20 // so that there are some tables
+	damagedEntries = 150
+)
 
 // fillDamaged puts entries until there are tables in several levels, a log and all else.
 func fillDamaged(t testing.TB, d *Disk, clock *fakeClock, entries int) {
@@ -74,9 +77,9 @@ func fillDamaged(t testing.TB, d *Disk, clock *fakeClock, entries int) {
 }
 
 // requireWhole gets all entries: each is whole, or not there. Then the store works, an empty one if need be.
-func requireWhole(t testing.TB, d *Disk, clock *fakeClock, entries int) (found int) {
+func requireWhole(t testing.TB, d *Disk, clock *fakeClock) (found int) {
 	t.Helper()
-	for n := range entries {
+	for n := range damagedEntries {
 		got, err := d.Get(t.Context(), number(n))
 		if err == nil && got != nil {
 			found++
@@ -97,11 +100,10 @@ func requireWhole(t testing.TB, d *Disk, clock *fakeClock, entries int) (found i
 // was put, and the process lives.
 func TestDiskDamaged(t *testing.T) {
 	t.Parallel()
-	const entries = 150
 	clock := newClock()
 	whole := t.TempDir()
 	d := openSized(t, whole, damagedBytes, clock, Watch{})
-	fillDamaged(t, d, clock, entries)
+	fillDamaged(t, d, clock, damagedEntries)
 	var copied string                   // as a death of the process leaves it: with a log
 	require.Eventually(t, func() bool { // not while files are removed
 		copied = t.TempDir()
@@ -123,7 +125,7 @@ func TestDiskDamaged(t *testing.T) {
 						t.Errorf("%s %v", path, err)
 					}
 				}})
-				requireWhole(t, d, clock, entries)
+				requireWhole(t, d, clock)
 				require.LessOrEqual(t, aside.Load(), int32(1))
 				if aside.Load() == 1 {
 					require.DirExists(t, filepath.Join(dir, answersName+corrupt))
@@ -139,24 +141,23 @@ func TestDiskDamaged(t *testing.T) {
 // TestDiskDamagedWhileOpen: the same, to all tables of an open store that goes on to be read and written.
 func TestDiskDamagedWhileOpen(t *testing.T) {
 	t.Parallel()
-	const entries = 150
 	for name, damage := range damages() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir, clock := t.TempDir(), newClock()
 			d := openSized(t, dir, damagedBytes, clock, Watch{})
-			fillDamaged(t, d, clock, entries)
+			fillDamaged(t, d, clock, damagedEntries)
 			for _, file := range files(t, dir) {
 				inflict(t, filepath.Join(dir, file), damage)
 			}
-			requireWhole(t, d, clock, entries)
-			for n := range entries { // and through merges
+			requireWhole(t, d, clock)
+			for n := range damagedEntries { // and through merges
 				_ = d.Put(t.Context(), number(n), noiseOf(clock.Now(), n))
 			}
-			requireWhole(t, d, clock, entries)
+			requireWhole(t, d, clock)
 			require.NoError(t, d.Purge(t.Context()))
 			fillDamaged(t, d, clock, 10)
-			require.Equal(t, 10, requireWhole(t, d, clock, entries))
+			require.Equal(t, 10, requireWhole(t, d, clock))
 		})
 	}
 }
@@ -165,7 +166,7 @@ func TestDiskDamagedWhileOpen(t *testing.T) {
 // the disk can be written again, and the process lives.
 func TestDiskUnwritable(t *testing.T) {
 	t.Parallel()
-	for first := 1; ; first += 1 + first/10 {
+	for first := 1; ; first += 1 + first/5 {
 		var count, failing atomic.Int32
 		full := errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if op.Kind.ReadOrWrite() != errorfs.OpIsWrite || op.Kind == errorfs.OpRemove {
@@ -179,11 +180,13 @@ func TestDiskUnwritable(t *testing.T) {
 		dir, clock := t.TempDir(), newClock()
 		heard := &changes{}
 		d := openSized(t, dir, damagedBytes, clock, Watch{Written: heard.hear})
-		d.files = errorfs.Wrap(vfs.Default, full)
-		failing.Store(1)
-		require.NoError(t, d.exchange(nil, nothing, nil)) // it may fail there, too
+		require.NoError(t, d.exchange(nil, func() error {
+			d.files = errorfs.Wrap(vfs.Default, full)
+			failing.Store(1)
+			return nil
+		}, nil)) // the first write may be one of its opening
 		was := map[int]bool{}
-		for n := range 250 {
+		for n := range 150 {
 			if d.Put(t.Context(), number(n), noiseOf(clock.Now(), n)) == nil {
 				was[n] = true
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -25,9 +26,13 @@ type database struct {
 	stop     context.CancelFunc
 	trouble  func()                // hears of damage, and of writes that fail
 	damage   atomic.Pointer[error] // what was found
-	last     int64                 // when the last entry was put
 	counted  chan struct{}         // closed once all entries are counted
 	swept    bool                  // the same, for who counts
+
+	putting sync.Mutex // what is counted is what is there
+	entries int64
+	kept    int64 // bytes of entries
+	last    int64 // when the last entry was put
 }
 
 // Sizes, in bytes. What the database needs for itself must be little beside what it may keep.
@@ -98,7 +103,7 @@ func (d *Disk) options(db *database) *pebble.Options {
 
 // seekLast finds when the last entry was put.
 func (db *database) seekLast() error {
-	all, err := db.entries(nil)
+	all, err := db.eachEntry(nil)
 	if err != nil {
 		return err
 	}
@@ -111,10 +116,23 @@ func (db *database) seekLast() error {
 	return err
 }
 
-// next is when an entry is put: later than all others, whatever the clock does.
+// next is when an entry is put: later than all others, whatever the clock does. It is called while putting.
 func (db *database) next(now time.Time) int64 {
 	db.last = max(db.last+1, now.UnixNano())
 	return db.last
+}
+
+// count is called while putting.
+func (db *database) count(entries, bytes int64) {
+	db.entries += entries
+	db.kept += bytes
+}
+
+// holds is how many entries there are, and how many bytes they have.
+func (db *database) holds() (entries, bytes int64) {
+	db.putting.Lock()
+	defer db.putting.Unlock()
+	return db.entries, db.kept
 }
 
 // hurt takes an error of the database's. If it is damage, the store sets the database aside.
@@ -147,7 +165,7 @@ func (db *database) commit(batch *pebble.Batch) error {
 	if err == nil {
 		err = db.files.Failure()
 	}
-	return err //nolint:wrapcheck // who calls it does
+	return err
 }
 
 // Close ends it.

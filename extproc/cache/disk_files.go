@@ -48,7 +48,7 @@ func sizeOf(dir string) (total int64, err error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		return err
+		return err //nolint:wrapcheck // it is below
 	})
 	if err != nil {
 		return 0, fmt.Errorf("counting the cache's files: %w", err)
@@ -85,7 +85,7 @@ func (f *diskFiles) write(do func() error) {
 
 // size is that of a file, 0 where there is none.
 func (f *diskFiles) size(name string) int64 {
-	info, err := f.FS.Stat(name)
+	info, err := f.Stat(name)
 	if err != nil {
 		return 0
 	}
@@ -103,7 +103,7 @@ func (f *diskFiles) Create(name string, category vfs.DiskWriteCategory) (vfs.Fil
 		}
 		f.bytes.Add(-before)
 		made.File = file
-		return os.Chmod(name, 0o600) //nolint:wrapcheck // as above
+		return os.Chmod(name, 0o600)
 	})
 	return made, nil
 }
@@ -156,9 +156,11 @@ func (f *diskFiles) Lock(string) (io.Closer, error) { return nowhere{}, nil }
 func (f *diskFiles) OpenReadWrite(name string, _ vfs.DiskWriteCategory, _ ...vfs.OpenOption) (vfs.File, error) {
 	return nil, fmt.Errorf("opening %s: %w", name, vfs.ErrUnsupported)
 }
+
 func (f *diskFiles) Link(_, name string) error {
 	return fmt.Errorf("linking %s: %w", name, vfs.ErrUnsupported)
 }
+
 func (f *diskFiles) RemoveAll(name string) error {
 	return fmt.Errorf("removing %s: %w", name, vfs.ErrUnsupported)
 }
@@ -223,7 +225,7 @@ func (nowhere) ReadAt([]byte, int64) (int, error)      { return 0, errNowhere }
 func (nowhere) Write(p []byte) (int, error)            { return len(p), nil }
 func (nowhere) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 func (nowhere) Preallocate(_, _ int64) error           { return nil }
-func (nowhere) Stat() (vfs.FileInfo, error)            { return vfs.Default.Stat(os.DevNull) } // as of an empty file
+func (nowhere) Stat() (vfs.FileInfo, error)            { return vfs.Default.Stat(os.DevNull) } //nolint:wrapcheck // it is that of an empty file
 func (nowhere) Sync() error                            { return nil }
 func (nowhere) SyncTo(int64) (bool, error)             { return false, nil }
 func (nowhere) SyncData() error                        { return nil }

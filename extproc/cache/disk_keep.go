@@ -50,7 +50,7 @@ func ask(c chan struct{}) {
 // which why says if it is known. It is an error if there is none; then Get finds nothing. It is called with
 // mu held.
 func (d *Disk) open(why error) error {
-	d.db, d.why, d.entries, d.kept = nil, why, 0, 0
+	d.db, d.why = nil, why
 	if d.why == nil {
 		d.why = errors.Join(d.makeDir(), d.probe())
 	}
@@ -157,10 +157,10 @@ func (d *Disk) retry() {
 func (d *Disk) tell() {
 	d.mu.RLock()
 	err := d.why
-	d.mu.RUnlock()
 	if err == nil {
 		err = d.short()
 	}
+	d.mu.RUnlock()
 	if (err == nil) == (d.said == nil) {
 		return
 	}
@@ -186,5 +186,5 @@ func (d *Disk) free() int64 {
 	if err != nil {
 		return math.MaxInt64 // a write will tell
 	}
-	return int64(min(usage.AvailBytes, math.MaxInt64)) //nolint:gosec // it is not larger
+	return int64(min(usage.AvailBytes, math.MaxInt64))
 }

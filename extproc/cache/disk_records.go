@@ -65,13 +65,13 @@ func ofEntry(record []byte) (put int64, key Key, err error) {
 	return int64(binary.BigEndian.Uint64(record[1:])), Key(record[entryKeyAt:]), nil //nolint:gosec // as entriesFrom wrote it
 }
 
-// places visits where all entries are.
-func (db *database) places() (*pebble.Iterator, error) {
+// eachPlace visits where all entries are.
+func (db *database) eachPlace() (*pebble.Iterator, error) {
 	return db.NewIter(&pebble.IterOptions{LowerBound: []byte{placeRecord}, UpperBound: []byte{placeRecord + 1}}) //nolint:wrapcheck // who calls it does
 }
 
-// entries visits all entries, the oldest first, from a key on.
-func (db *database) entries(from []byte) (*pebble.Iterator, error) {
+// eachEntry visits all entries, the oldest first, from a key on.
+func (db *database) eachEntry(from []byte) (*pebble.Iterator, error) {
 	if from == nil {
 		from = entriesFrom(0)
 	}

@@ -66,12 +66,12 @@ func (d *Disk) expire(db *database) error {
 	if err != nil || !some {
 		return err
 	}
-	return d.clear(db, entriesFrom(oldest))
+	return db.clear(entriesFrom(oldest))
 }
 
 // forgetExpired returns when the oldest entry was put that is left, and whether some have gone.
 func (d *Disk) forgetExpired(db *database) (oldest int64, some bool, err error) {
-	all, oldest, err := d.startCount(db)
+	all, oldest, err := db.startCount()
 	if err != nil {
 		return 0, false, err
 	}
@@ -91,7 +91,7 @@ func (d *Disk) forgetExpired(db *database) (oldest int64, some bool, err error) 
 		}
 		some = true
 		if expired = append(expired, victim{Key(all.Key()[1:]), at.put}); len(expired) == atOnce {
-			if err := d.forget(db, expired); err != nil {
+			if err := db.forget(expired); err != nil {
 				return 0, false, err
 			}
 			expired = expired[:0]
@@ -100,41 +100,41 @@ func (d *Disk) forgetExpired(db *database) (oldest int64, some bool, err error) 
 	if err := errors.Join(all.Error(), db.ctx.Err()); err != nil {
 		return 0, false, err
 	}
-	d.endCount(db, entries, kept)
-	return oldest, some, d.forget(db, expired)
+	db.endCount(entries, kept)
+	return oldest, some, db.forget(expired)
 }
 
 // startCount visits where all entries are that were put before next. If they have not been counted, those that
 // are put later count from here on.
-func (d *Disk) startCount(db *database) (all *pebble.Iterator, next int64, err error) {
-	d.putting.Lock()
-	defer d.putting.Unlock()
+func (db *database) startCount() (all *pebble.Iterator, next int64, err error) {
+	db.putting.Lock()
+	defer db.putting.Unlock()
 	if !db.swept {
-		d.entries, d.kept = 0, 0
+		db.entries, db.kept = 0, 0
 	}
-	all, err = db.places()
+	all, err = db.eachPlace()
 	return all, db.last + 1, err
 }
 
 // endCount adds what has been counted.
-func (d *Disk) endCount(db *database, entries, kept int64) {
+func (db *database) endCount(entries, kept int64) {
 	if db.swept {
 		return
 	}
-	d.putting.Lock()
-	d.count(entries, kept)
-	d.putting.Unlock()
+	db.putting.Lock()
+	db.count(entries, kept)
+	db.putting.Unlock()
 	db.swept = true
 	close(db.counted)
 }
 
 // forget removes entries, but those that others have taken the place of.
-func (d *Disk) forget(db *database, gone []victim) error {
+func (db *database) forget(gone []victim) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	d.putting.Lock()
-	defer d.putting.Unlock()
+	db.putting.Lock()
+	defer db.putting.Unlock()
 	batch := db.NewBatch()
 	defer func() { _ = batch.Close() }()
 	for _, v := range gone {
@@ -148,14 +148,14 @@ func (d *Disk) forget(db *database, gone []victim) error {
 		if err := remove(batch, v.key, v.put); err != nil {
 			return err
 		}
-		d.count(-1, -at.size)
+		db.count(-1, -at.size)
 	}
 	return db.commit(batch)
 }
 
 // clear removes entries that were put before those at a key, none of which can be found any more, from the
 // disk.
-func (d *Disk) clear(db *database, before []byte) error {
+func (db *database) clear(before []byte) error {
 	if err := db.DeleteRange(entriesFrom(0), before, pebble.Sync); err != nil {
 		return err //nolint:wrapcheck // it is looked at, not shown
 	}
@@ -168,30 +168,25 @@ func (d *Disk) makeRoom(db *database) error {
 	if d.aside.Load() > 0 && (short || d.live(db) > d.percent(sweepFrom)) {
 		d.removeAside()
 	}
+	_, kept := db.holds()
 	if short {
-		if err := d.evict(db, d.keptBytes()/10); err != nil {
+		if err := db.evict(kept / 10); err != nil {
 			return err
 		}
 	}
-	for d.live(db) > d.percent(sweepFrom) && d.keptBytes() > 0 {
-		if err := d.evict(db, d.live(db)-d.percent(sweepTo)); err != nil {
+	for ; d.live(db) > d.percent(sweepFrom) && kept > 0; _, kept = db.holds() {
+		if err := db.evict(d.live(db) - d.percent(sweepTo)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *Disk) keptBytes() int64 {
-	d.putting.Lock()
-	defer d.putting.Unlock()
-	return d.kept
-}
-
 // evict removes so many bytes of the oldest entries, or some more.
-func (d *Disk) evict(db *database, bytes int64) error {
+func (db *database) evict(bytes int64) error {
 	var last []byte
 	for bytes > 0 {
-		gone, to, err := d.evictSome(db, last, bytes)
+		gone, to, err := db.evictSome(last, bytes)
 		if err := errors.Join(err, db.ctx.Err()); err != nil {
 			return err
 		}
@@ -204,15 +199,15 @@ func (d *Disk) evict(db *database, bytes int64) error {
 	if last == nil {
 		return nil
 	}
-	return d.clear(db, last)
+	return db.clear(last)
 }
 
 // evictSome removes no more than so many entries that others can be put soon. It returns how many bytes they
 // have, and a key behind the last one, nil if there is none.
-func (d *Disk) evictSome(db *database, from []byte, bytes int64) (gone int64, last []byte, err error) {
-	d.putting.Lock()
-	defer d.putting.Unlock()
-	all, err := db.entries(from)
+func (db *database) evictSome(from []byte, bytes int64) (gone int64, last []byte, err error) {
+	db.putting.Lock()
+	defer db.putting.Unlock()
+	all, err := db.eachEntry(from)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -224,7 +219,7 @@ func (d *Disk) evictSome(db *database, from []byte, bytes int64) (gone int64, la
 		value := all.LazyValue()
 		gone += int64(value.Len())
 		last = append(append(last[:0], all.Key()...), 0)
-		if err := d.evictOne(db, batch, all.Key()); err != nil {
+		if err := db.evictOne(batch, all.Key()); err != nil {
 			return 0, nil, err
 		}
 	}
@@ -237,7 +232,7 @@ func (d *Disk) evictSome(db *database, from []byte, bytes int64) (gone int64, la
 	return gone, last, db.commit(batch)
 }
 
-func (d *Disk) evictOne(db *database, batch *pebble.Batch, record []byte) error {
+func (db *database) evictOne(batch *pebble.Batch, record []byte) error {
 	put, key, err := ofEntry(record)
 	if err != nil {
 		return err
@@ -246,6 +241,6 @@ func (d *Disk) evictOne(db *database, batch *pebble.Batch, record []byte) error 
 	if err != nil || at == nil || at.put != put {
 		return err
 	}
-	d.count(-1, -at.size)
+	db.count(-1, -at.size)
 	return batch.Delete(placeKey(key), nil) //nolint:wrapcheck // it is looked at, not shown
 }
