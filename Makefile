@@ -15,6 +15,8 @@ LINTER  := $(TOOLS)/golangci-lint-$(LINTER_VERSION)/golangci-lint
 H2SPEC  := $(TOOLS)/h2spec
 CLIENTS := test/e2e/clients
 
+DASHBOARD := cmd/tollgate/dashboard
+
 # Which Envoy: the caller's, else the one on PATH, else the one that PyPI's wheel holds.
 ifeq ($(ENVOY_PATH),)
 ENVOY_PATH := $(shell command -v envoy 2>/dev/null)
@@ -75,11 +77,19 @@ chaos: test-tools build ## Run everything under load while all around it fails. 
 .PHONY: abuse
 abuse: test-tools build ## Abuse the port as h2spec and slowhttptest do, many streams and slow clients too, beside bare Envoy
 	TOLLGATE_ABUSE=full go test -count=1 -timeout 30m -v -run 'TestAbuse|TestManyStreams|TestOverload|TestSlow|TestFraming' $(ARGS) ./test/e2e
+.PHONY: test-dashboard
+test-dashboard: test-tools build ## Look at the dashboard in a real Chromium. Flags: ARGS="-run Name -v"
+	@command -v $${CHROMIUM:-chromium} >/dev/null || { \
+		echo "installing chromium"; \
+		sudo=$$(command -v sudo || true); \
+		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+	cd test/dashboard && go test $(ARGS) ./...
 
 .PHONY: lint
 lint: $(LINTER) ## Check style and known mistakes (.golangci.yml)
 	$(LINTER) run $(ARGS) ./...
 	cd test/deploy && $(LINTER) run $(ARGS) ./...
+	cd test/dashboard && $(LINTER) run $(ARGS) ./...
 
 .PHONY: fmt
 fmt: $(LINTER) ## Format the code as lint wants it
@@ -88,6 +98,12 @@ fmt: $(LINTER) ## Format the code as lint wants it
 .PHONY: proto
 proto: ## Make anew what the configuration's schema makes: Go code, JSON Schema, docs/config.md
 	go run ./proto/gen
+
+.PHONY: dashboard
+dashboard: ## Copy what the dashboard's page takes from npm into what is built in
+	npm ci --prefix $(DASHBOARD) --no-audit --no-fund
+	cp $(DASHBOARD)/node_modules/uplot/dist/uPlot.iife.min.js $(DASHBOARD)/node_modules/uplot/dist/uPlot.min.css $(DASHBOARD)/assets/vendor/
+	cp $(DASHBOARD)/node_modules/uplot/LICENSE $(DASHBOARD)/assets/vendor/uPlot.LICENSE
 
 .PHONY: golden
 golden: envoy ## Rewrite the golden files, to be reviewed as a change

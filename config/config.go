@@ -27,11 +27,11 @@ type Config struct {
 	Source string
 
 	Listener  Listener
-	Admin     netip.AddrPort // of /healthz and /readyz
-	Upstreams []*Upstream    // in the order of the file
-	Routes    []*Route       // the longest prefix first, so that the first match is the right one
-	Clients   []*Client      // in the order of the file
-	Groups    []Group        // of Envoys; none: every Envoy gets everything
+	Admin     Admin
+	Upstreams []*Upstream // in the order of the file
+	Routes    []*Route    // the longest prefix first, so that the first match is the right one
+	Clients   []*Client   // in the order of the file
+	Groups    []Group     // of Envoys; none: every Envoy gets everything
 
 	Prices Prices
 
@@ -41,6 +41,9 @@ type Config struct {
 	ChatLog *ChatLog // nil: nothing is recorded
 	Usage   bool     // whether answers are read to count tokens
 	Traces  *Traces  // nil: no spans
+
+	// Text is the whole of it as YAML, for operators: secrets are fingerprints.
+	Text string
 
 	// Warnings are sentences that whoever starts Tollgate should read: doors that stand open,
 	// settings that have no effect.
@@ -53,7 +56,11 @@ type Config struct {
 }
 
 // Equal tells whether two configurations mean the same.
-func (c *Config) Equal(other *Config) bool { return reflect.DeepEqual(c, other) }
+func (c *Config) Equal(other *Config) bool {
+	a, b := *c, *other
+	a.Text, b.Text = "", "" // the same can be written in several ways
+	return reflect.DeepEqual(a, b)
+}
 
 // Client returns the client to whom a forward key belongs. The key is looked up by its SHA-256
 // digest, so the time that a look-up takes tells nothing about the keys that exist.

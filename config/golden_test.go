@@ -148,7 +148,8 @@ func dump(c *Config) string {
 	if l.TLS != nil && l.TLS.ClientCA != "" {
 		line("  clients show certificates")
 	}
-	line("admin: %s", c.Admin)
+	line("admin: %s%s%s%s", c.Admin.Address, optional(" token=", c.Admin.Token.Reveal() != "", c.Admin.Token.Fingerprint()),
+		optional(" metrics_only=", c.Admin.MetricsOnly, true), optional(" recent_chats=", c.Admin.RecentChats > 0, c.Admin.RecentChats))
 	for _, g := range c.Groups {
 		part := c.Part(g)
 		line("group %s: %s tls=%t", g.Name, g.Listener.Address, g.Listener.TLS != nil)

@@ -65,7 +65,11 @@ func check(message *tollgatev1.Config) (*Config, Problems) {
 	if problems := violations(message); len(problems) > 0 {
 		return nil, problems
 	}
-	return resolve(message)
+	config, problems := resolve(message)
+	if len(problems) == 0 {
+		config.Text = masked(message, config)
+	}
+	return config, problems
 }
 
 // parseYAML reads exactly one YAML document.

@@ -43,10 +43,7 @@ func resolve(message *tollgatev1.Config) (*Config, Problems) {
 	}
 	r.config.Listener = r.listener("listener", message.GetListener())
 	r.groups()
-	r.config.Admin = r.address("admin.address", message.GetAdmin().GetAddress(), DefaultAdmin)
-	if overlap(r.config.Listener.Address, r.config.Admin) {
-		r.problem("admin.address", "takes the port of listener.address: operators need one of their own")
-	}
+	r.admin()
 	r.clients()
 	for i, u := range message.GetUpstreams() {
 		r.upstream(fmt.Sprintf("upstreams[%d]", i), u)

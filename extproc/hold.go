@@ -188,7 +188,8 @@ func (h *hold) keep(v *visit) {
 	if owes {
 		h.gate.owing.Add(1)
 	}
-	if (owes || h.priced()) && v.asked != nil && v.asked.Stream && h.asked == nil {
+	spared := v.caching != nil && v.caching.result.Spared() // by an answer that may have come as a stream
+	if (owes || h.priced()) && v.asked != nil && (v.asked.Stream || spared) && h.asked == nil {
 		if h.gate.gates.short() {
 			h.reserve(v.asked)
 			return

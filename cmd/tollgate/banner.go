@@ -36,7 +36,7 @@ func banner(w io.Writer, c *config.Config, colour bool) {
 	b := box{w: w, colour: colour}
 	b.title("tollgate " + version)
 	b.row("clients connect to", c.Listener.Address.String()+scheme(c), accent)
-	b.row("operators look at", "http://"+c.Admin.String()+"/readyz", accent)
+	b.row("operators look at", "http://"+c.Admin.Address.String()+"/readyz", accent)
 	b.row("configuration", c.Source, accent)
 	b.row("clients", strconv.Itoa(len(c.Clients)), accent)
 	b.end()

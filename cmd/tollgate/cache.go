@@ -6,27 +6,25 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"tollgate/config"
 	"tollgate/extproc/cache"
 )
 
-// askWithin bounds how long an operator waits for the cache's store.
-const askWithin = 10 * time.Second
-
 func cacheCommand() *cobra.Command {
-	var address string
+	var port adminPort
 	cmd := &cobra.Command{
 		Use:   "cache",
 		Short: "Show how full the cache of a running tollgate is, or empty it",
+		Example: `  tollgate cache stats
+  tollgate cache purge
+  TOLLGATE_ADMIN_TOKEN=... tollgate cache stats --admin 192.0.2.1:8001`,
 	}
-	cmd.PersistentFlags().StringVar(&address, "admin", config.DefaultAdmin, "its `address` for operators")
+	port.addFlags(cmd.PersistentFlags())
 	verb := func(use, short, method string) *cobra.Command {
 		return &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-			return askCache(cmd.Context(), cmd.OutOrStdout(), method, "http://"+address+"/cache")
+			return askCache(cmd.Context(), cmd.OutOrStdout(), method, &port)
 		}}
 	}
 	cmd.AddCommand(
@@ -37,27 +35,18 @@ func cacheCommand() *cobra.Command {
 }
 
 // askCache asks a running tollgate, and prints what it says.
-func askCache(ctx context.Context, out io.Writer, method, url string) error {
+func askCache(ctx context.Context, out io.Writer, method string, port *adminPort) error {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, url, nil)
+	response, err := port.ask(ctx, method, "/cache")
 	if err != nil {
-		return fmt.Errorf("asking for the cache: %w", err)
-	}
-	response, err := (&http.Client{}).Do(request)
-	if err != nil {
-		return withHint(fmt.Errorf("asking for the cache: %w", err), "is tollgate running? --admin says where it listens for operators")
+		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	said, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
-	if err != nil {
-		return fmt.Errorf("asking for the cache: %w", err)
+	if _, err := io.Copy(out, io.LimitReader(response.Body, 1<<16)); err != nil {
+		return fmt.Errorf("printing what tollgate says: %w", err)
 	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("asking for the cache: %s: %s", response.Status, said)
-	}
-	_, err = out.Write(said)
-	return err //nolint:wrapcheck // the command's own output
+	return nil
 }
 
 // cacheStats is what operators read of the cache. What a store cannot know is left out.

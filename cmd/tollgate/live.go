@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"reflect"
 	"sync"
 	"syscall"
 	"time"
@@ -30,6 +31,7 @@ type live struct {
 	control *xds.Server
 	metrics *usage.Metrics
 	shared  string // see sharedSocket
+	history *history
 
 	mu      sync.Mutex
 	current *config.Config
@@ -53,6 +55,7 @@ func (l *live) apply(ctx context.Context, next *config.Config) error {
 	}
 	l.current = next
 	l.metrics.Configured(resources.Version())
+	l.history.took(next, resources.Version())
 	return nil
 }
 
@@ -131,12 +134,13 @@ func (l *live) reload(ctx context.Context) bool {
 	}
 	if err != nil {
 		l.metrics.ReloadFailed()
+		l.history.turnedDown(current.Source, err)
 		l.log.Error("the new configuration is not used; the last good one stays in force", zap.Error(err))
 		return false
 	}
 	l.log.Info("a new configuration is in force", zap.String("from", next.Source), zap.Duration("took", time.Since(begin)))
-	if next.Admin != current.Admin {
-		l.log.Warn("admin.address changes at the next start only")
+	if !reflect.DeepEqual(next.Admin, current.Admin) {
+		l.log.Warn("admin changes at the next start only")
 	}
 	for _, warning := range next.Warnings {
 		l.log.Warn(warning)

@@ -51,7 +51,7 @@ It reads tollgate.yaml in the working directory, else OpenAI-Forward's openai-fo
 	cmd.SetVersionTemplate("tollgate {{.Version}}\n")
 	cmd.AddCommand(
 		runCommand(), serveCommand(), validateCommand(), schemaCommand(), importCommand(), exportCommand(), bootstrapCommand(),
-		drainCommand(), logsCommand(), convertCommand(), cacheCommand(), mockCommand(), healthCommand(), versionCommand(),
+		drainCommand(), topCommand(), logsCommand(), convertCommand(), cacheCommand(), mockCommand(), healthCommand(), versionCommand(),
 	)
 	return cmd
 }

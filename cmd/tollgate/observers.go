@@ -5,10 +5,12 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
+	"tollgate/cmd/tollgate/dashboard"
 	"tollgate/config"
 	"tollgate/extproc"
 	"tollgate/extproc/chatlog"
@@ -23,8 +25,9 @@ import (
 type observers struct {
 	calls   *zap.Logger // nil: no line a call
 	metrics *usage.Metrics
-	tracer  *usage.Tracer // nil: no spans
-	chats   *chatlog.Log  // nil: not recorded
+	tracer  *usage.Tracer    // nil: no spans
+	chats   *chatlog.Log     // nil: not recorded
+	recent  *dashboard.Chats // nil: none are shown
 }
 
 func newObservers(ctx context.Context, log *zap.Logger, c *config.Config) (*observers, error) {
@@ -34,7 +37,12 @@ func newObservers(ctx context.Context, log *zap.Logger, c *config.Config) (*obse
 		o.calls = log.Named("calls")
 	}
 	if c.ChatLog != nil {
-		o.chats = chatlog.New(o.chatLog(log, c.ChatLog))
+		options := o.chatLog(log, c.ChatLog)
+		if c.Admin.RecentChats > 0 {
+			o.recent = recentChats(c)
+			options.Told = o.recent.Line
+		}
+		o.chats = chatlog.New(options)
 	}
 	if t := c.Traces; t != nil {
 		tracer, err := usage.NewTracer(ctx, usage.TraceOptions{
@@ -78,6 +86,13 @@ func (o *observers) chatLog(log *zap.Logger, c *config.ChatLog) chatlog.Options 
 		options.Print = os.Stdout
 	}
 	return options
+}
+
+// recentChats keeps chats for the dashboard. Where a rule must see the whole of an answer before it may be
+// shown, none is shown as it arrives.
+func recentChats(c *config.Config) *dashboard.Chats {
+	ruled := len(c.ChatLog.Redact) > 0 || slices.Contains(c.ChatLog.DropFields, "assistant")
+	return dashboard.NewChats(c.Admin.RecentChats, !ruled)
 }
 
 // addressOf looks up where an upstream is, by its name.
@@ -146,6 +161,14 @@ func (o *observers) options(log *zap.Logger) extproc.Options {
 				return record
 			}
 			return nil
+		})
+	}
+	if o.recent != nil { // after the chat log, which tells it what may be shown
+		options.Observe = append(options.Observe, func(route *config.Route, call *exchange.Call) extproc.Listener {
+			if !route.Log {
+				return nil
+			}
+			return o.recent.Begin(call)
 		})
 	}
 	if o.calls != nil {

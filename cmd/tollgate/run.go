@@ -119,13 +119,13 @@ func reserve(ctx context.Context, from *source, c *config.Config) error {
 	if _, err := probe(ctx, c.Listener.Address.String()); err != nil {
 		return withHint(fmt.Errorf("the port for clients cannot be had: %w", err), hint)
 	}
-	_, err := probe(ctx, c.Admin.String())
-	if c.Admin.Port() == c.Listener.Address.Port() {
+	_, err := probe(ctx, c.Admin.Address.String())
+	if c.Admin.Address.Port() == c.Listener.Address.Port() {
 		err = errors.New("it is that for clients: give operators another by --admin")
 	}
-	if err != nil && c.Admin.String() == config.DefaultAdmin {
-		c.Admin, err = probe(ctx, "127.0.0.1:0")
-		from.admin = c.Admin.String()
+	if err != nil && c.Admin.Address.String() == config.DefaultAdmin {
+		c.Admin.Address, err = probe(ctx, "127.0.0.1:0")
+		from.admin = c.Admin.Address.String()
 	}
 	if err != nil {
 		return withHint(fmt.Errorf("the port for operators cannot be had: %w", err), hint)

@@ -17,6 +17,7 @@ import (
 	"tollgate/config"
 	"tollgate/extproc"
 	"tollgate/extproc/cache"
+	"tollgate/extproc/limit"
 	"tollgate/extproc/share"
 	"tollgate/xds"
 )
@@ -90,9 +91,12 @@ type service struct {
 	options  serveOptions
 	watching *observers
 	answers  cache.Store
+	limits   limit.Store
 	gate     *extproc.Gate
 	control  *xds.Server
 	live     *live
+
+	operators *operators
 
 	listener, admin net.Listener
 	secured         []grpc.ServerOption
@@ -122,30 +126,31 @@ func newService(ctx context.Context, log *zap.Logger, from *source, options serv
 	}
 	s.live = &live{
 		log: log, source: from, gate: s.gate, control: s.control, metrics: s.watching.metrics,
-		shared: sharedSocket(options.link.listen),
+		shared: sharedSocket(options.link.listen), history: &history{},
 	}
 	if err := s.live.apply(ctx, c); err != nil {
 		return nil, err
 	}
+	s.operators = s.newOperators(c.Admin, s.limits)
 	if s.listener, err = listenOn(ctx, options.link.listen); err != nil {
 		return nil, err
 	}
-	if s.admin, err = listenForOperators(ctx, c.Admin.String()); err != nil {
+	if s.admin, err = listenForOperators(ctx, c.Admin.Address.String()); err != nil {
 		return nil, err
 	}
-	log.Info("serving", zap.String("envoy", options.link.listen), zap.Bool("tls", options.link.tls()), zap.Stringer("admin", c.Admin),
+	log.Info("serving", zap.String("envoy", options.link.listen), zap.Bool("tls", options.link.tls()), zap.Stringer("admin", c.Admin.Address),
 		zap.String("configuration", c.Source), zap.String("version", version))
 	return s, nil
 }
 
 // decide makes the gate.
 func (s *service) decide(ctx context.Context, c *config.Config) error {
-	limits, err := newLimits(ctx, s.log.Named("limits"), c.LimitStore)
-	if err != nil {
+	var err error
+	if s.limits, err = newLimits(ctx, s.log.Named("limits"), c.LimitStore); err != nil {
 		return err
 	}
 	options := s.watching.options(s.log.Named("gate"))
-	options.Limits, options.Cache, options.MaxEntry = limits, s.answers, c.CacheStore.MaxEntryBytes
+	options.Limits, options.Cache, options.MaxEntry = s.limits, s.answers, c.CacheStore.MaxEntryBytes
 	if socket := sharedSocket(s.options.link.listen); socket != "" {
 		options.Shared = share.New(socket)
 	}
@@ -164,7 +169,7 @@ func (s *service) run(ctx context.Context) error {
 	calls, noMoreCalls := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return server.Serve(s.listener) })
 	group.Go(func() error {
-		return serveAdmin(calls, s.admin, s.live.ready(ctx, s.options.localEnvoy), s.watching.handler(s.control), cacheHandler(s.answers))
+		return s.operators.serve(calls, s.admin, s.live.ready(ctx, s.options.localEnvoy))
 	})
 	group.Go(func() error { return s.live.follow(ctx) })
 	group.Go(func() error { s.gate.Run(calls); return nil })

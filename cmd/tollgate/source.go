@@ -87,8 +87,11 @@ func (s *source) load() (*config.Config, error) {
 		c.Listener.Address = netip.AddrPortFrom(c.Listener.Address.Addr(), s.port)
 	}
 	if s.admin != "" {
-		if c.Admin, err = netip.ParseAddrPort(s.admin); err != nil {
+		if c.Admin.Address, err = netip.ParseAddrPort(s.admin); err != nil {
 			return nil, fmt.Errorf("--admin must be IP:PORT: %w", err)
+		}
+		if c.Admin.Exposed() {
+			return nil, fmt.Errorf("--admin %s %s", s.admin, config.ExposedHint)
 		}
 	}
 	if path != "" {

@@ -36,6 +36,10 @@ type Options struct {
 	// Failed hears when writing begins to fail, and with nil when it works again. Nil: nobody does.
 	Failed func(err error)
 
+	// Told hears each line as it is recorded, by the request's end or the answer's, and keeps it if it will. It must
+	// not block. Nil: nobody does.
+	Told func(call *exchange.Call, answer bool, line []byte)
+
 	// open opens the file at a path, for tests. Nil: files that rotate.
 	open func(path string) io.WriteCloser
 }
@@ -72,6 +76,9 @@ type entry struct {
 func New(options Options) *Log {
 	if options.Lost == nil {
 		options.Lost = func(string, int) {}
+	}
+	if options.Told == nil {
+		options.Told = func(*exchange.Call, bool, []byte) {}
 	}
 	if options.Failed == nil {
 		options.Failed = func(error) {}

@@ -78,7 +78,7 @@ func (r *Record) Asked(request *openai.Request) {
 		}
 	}
 	r.who(l)
-	r.log.write(r.path, l.end())
+	r.write(l, false)
 	if r.log.options.Print != nil {
 		printRequest(r.log.options.Print, r.call, request)
 	}
@@ -91,6 +91,12 @@ func (l *Log) sizeOf(request *openai.Request) int {
 		size += len(request.Fields[m.name])
 	}
 	return size
+}
+
+func (r *Record) write(l *line, answer bool) {
+	written := l.end()
+	r.log.options.Told(r.call, answer, written)
+	r.log.write(r.path, written)
 }
 
 // who closes a request's line with who asked, and when.
@@ -115,7 +121,7 @@ func (r *Record) Done(answer *openai.Answer, end exchange.End) {
 		r.told = true
 		l := r.log.newLine()
 		r.who(l)
-		r.log.write(r.path, l.end())
+		r.write(l, false)
 	}
 	l := r.log.newLine()
 	if answer != nil {
@@ -134,7 +140,7 @@ func (r *Record) Done(answer *openai.Answer, end exchange.End) {
 		l.keep("code", end.Code)
 	}
 	l.keep("uid", r.call.ID)
-	r.log.write(r.path, l.end())
+	r.write(l, true)
 	if r.log.options.Print != nil {
 		printAnswer(r.log.options.Print, r.call, answer, end)
 	}

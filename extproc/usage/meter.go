@@ -41,7 +41,9 @@ func (t *Meter) Done(answer *openai.Answer, end exchange.End) {
 	t.ofKey(end)
 	of := t.labels(answer, end)
 	s := t.metrics.series(of)
-	t.metrics.costs.add(costOf{of.route, s.model, s.client}, end)
+	sums := sumsOf(t.call, answer, end)
+	t.metrics.ledger.add(account{of.route, s.model, s.client}, sums)
+	t.metrics.recent.add(sums)
 	s.requests[statusClass(end.Status)]().Inc()
 	if t.call.Cache.Spared() {
 		return // no tokens were paid for, and the times tell of no upstream
@@ -75,6 +77,7 @@ func keyStatus(status int) string {
 // ofRoute counts what is told by route only.
 func (t *Meter) ofRoute(end exchange.End) {
 	t.route.inFlight.Dec()
+	t.metrics.recent.fly(-1)
 	if end.Bytes > 0 {
 		t.route.bytes.Add(float64(end.Bytes))
 	}
@@ -117,6 +120,7 @@ func (t *Meter) times(s *series, answer *openai.Answer, end exchange.End) {
 		return
 	}
 	s.toFirst().Observe(seconds(t.call.Began, t.first.at))
+	t.metrics.recent.firstToken(t.first.at.Sub(t.call.Began))
 	if end.Cause == exchange.Whole && answer != nil && answer.Usage != nil && answer.Usage.Completion > 1 {
 		s.perToken().Observe(seconds(t.first.at, end.Last) / float64(answer.Usage.Completion-1))
 	}

@@ -21,7 +21,8 @@ type Metrics struct {
 	cache     cacheMetrics
 	process   processMetrics
 	headrooms *headrooms
-	costs     *costs
+	ledger    *ledger
+	recent    *recent
 	now       func() time.Time
 
 	routeNames, models, clients, codes, kinds *values
@@ -40,7 +41,8 @@ func NewMetrics(version string) *Metrics {
 		cache:      newCacheMetrics(),
 		process:    newProcessMetrics(version),
 		headrooms:  newHeadrooms(time.Now),
-		costs:      newCosts(),
+		ledger:     newLedger(),
+		recent:     &recent{},
 		now:        time.Now,
 		routeNames: newValues(),
 		models:     newValues(),
@@ -55,7 +57,7 @@ func NewMetrics(version string) *Metrics {
 	m.registry.MustRegister(m.process.collectors()...)
 	m.registry.MustRegister(
 		m.headrooms,
-		m.costs,
+		m.ledger,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -83,13 +85,16 @@ func (m *Metrics) Begin(call *exchange.Call) *Meter {
 	route := m.routeNames.label(call.Route, true)
 	meter := &Meter{metrics: m, call: call, name: route, route: m.route(route), api: openai.APIOf(call.Path)}
 	meter.route.inFlight.Inc()
+	m.recent.fly(1)
 	return meter
 }
 
 // Refused counts a request that the gate refused, and for which no meter has begun: a meter counts
 // the refusals of its own call. Where no route was found, it is empty.
 func (m *Metrics) Refused(route, code string) {
-	m.calls.refusals.WithLabelValues(m.routeNames.label(route, true), m.codes.label(code, true)).Inc()
+	code = m.codes.label(code, true)
+	m.calls.refusals.WithLabelValues(m.routeNames.label(route, true), code).Inc()
+	m.recent.refuse(code)
 }
 
 // KeyAnswered counts an answer by which an upstream turned a key down, of a call whose meter does not.

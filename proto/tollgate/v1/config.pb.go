@@ -1391,12 +1391,21 @@ func (x *CORS) GetDisabled() bool {
 	return false
 }
 
-// Where operators connect.
+// Where operators connect. /healthz, /readyz and /metrics are open to whoever reaches the port. The dashboard,
+// its data and control of the cache are open on a loopback address alone; where others can reach the port, or
+// where there is a token, they want that.
 type Admin struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// IP address and port of /healthz and /readyz. Default: 127.0.0.1:8001. No key is asked for, so
-	// keep it where only operators reach it.
-	Address       string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// IP address and port. Default: 127.0.0.1:8001. Changes take effect at the next start, as of all here.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// What operators show: as Authorization: Bearer, or on the dashboard's own page. At least 16 characters;
+	// written as keys are. Needed where the address is not loopback, unless metrics_only is true.
+	Token string `protobuf:"bytes,50,opt,name=token,proto3" json:"token,omitempty"`
+	// Serve /healthz, /readyz and /metrics, and nothing else. Default: all.
+	MetricsOnly bool `protobuf:"varint,51,opt,name=metrics_only,json=metricsOnly,proto3" json:"metrics_only,omitempty"`
+	// Show the latest chats on the dashboard, so many of them, as they are in the chat log: of the routes
+	// that are recorded, redacted as there. They are kept in memory, 32 MiB at most. Default 0: none.
+	RecentChats   uint32 `protobuf:"varint,52,opt,name=recent_chats,json=recentChats,proto3" json:"recent_chats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1436,6 +1445,27 @@ func (x *Admin) GetAddress() string {
 		return x.Address
 	}
 	return ""
+}
+
+func (x *Admin) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *Admin) GetMetricsOnly() bool {
+	if x != nil {
+		return x.MetricsOnly
+	}
+	return false
+}
+
+func (x *Admin) GetRecentChats() uint32 {
+	if x != nil {
+		return x.RecentChats
+	}
+	return 0
 }
 
 // An API service.
@@ -2381,10 +2411,13 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x0eclient_ca_file\x18( \x01(\tR\fclientCaFile\"U\n" +
 	"\x04CORS\x121\n" +
 	"\rallow_origins\x18\x01 \x03(\tB\f\xbaH\t\x92\x01\x06\"\x04r\x02\x10\x01R\fallowOrigins\x12\x1a\n" +
-	"\bdisabled\x18\x02 \x01(\bR\bdisabled\"\xb5\x01\n" +
+	"\bdisabled\x18\x02 \x01(\bR\bdisabled\"\x9b\x02\n" +
 	"\x05Admin\x12\xab\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x90\x01\xbaH\x8c\x01\xba\x01\x88\x01\n" +
-	"\aaddress\x12+must be IP:PORT, for example 127.0.0.1:8001\x1aPthis == '' || this.isHostAndPort(true) && this.matches('^[0-9a-fA-F:.\\\\[\\\\]]+$')R\aaddress\"\x9d\x05\n" +
+	"\aaddress\x12+must be IP:PORT, for example 127.0.0.1:8001\x1aPthis == '' || this.isHostAndPort(true) && this.matches('^[0-9a-fA-F:.\\\\[\\\\]]+$')R\aaddress\x12\x14\n" +
+	"\x05token\x182 \x01(\tR\x05token\x12!\n" +
+	"\fmetrics_only\x183 \x01(\bR\vmetricsOnly\x12+\n" +
+	"\frecent_chats\x184 \x01(\rB\b\xbaH\x05*\x03\x18\x90NR\vrecentChats\"\x9d\x05\n" +
 	"\bUpstream\x12<\n" +
 	"\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$R\x04name\x12\x19\n" +
 	"\x03url\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x03url\x12 \n" +
