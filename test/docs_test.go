@@ -181,7 +181,7 @@ func verb(t *testing.T, words []string) error {
 		}
 		verbs = append(verbs, word)
 	}
-	help, err := exec.Command(program, append(verbs, "--help")...).CombinedOutput() //nolint:gosec // our own program
+	help, err := exec.Command(program, append(verbs, "--help")...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, help)
 	}

@@ -78,8 +78,8 @@ func runSnippet(t *testing.T, command []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), clientPatience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // what our own pages hold
-	cmd.Dir = "clients/node"                                    // where Node finds the SDK
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Dir = "clients/node" // where Node finds the SDK
 	out, err := cmd.CombinedOutput()
 	if err != nil || len(out) == 0 {
 		t.Errorf("%v: it said %q\n%s", err, out, command[len(command)-1])
