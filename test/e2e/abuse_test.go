@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -146,8 +147,8 @@ telemetry: {usage: true}
 		common := append(args[:last-1:last-1], "-c", connections, "-r", "400", "-l", seconds, "-p", "5")
 		var attacks sync.WaitGroup
 		var through, direct string
-		attacks.Go(func() { through = slowHTTPTest(t, append(common, "-u", gateway+args[last])) })
-		attacks.Go(func() { direct = slowHTTPTest(t, append(common, "-u", bare.URL+args[last])) })
+		attacks.Go(func() { through = slowHTTPTest(t, slices.Concat(common, []string{"-u", gateway + args[last]})) })
+		attacks.Go(func() { direct = slowHTTPTest(t, slices.Concat(common, []string{"-u", bare.URL + args[last]})) })
 		over := make(chan struct{})
 		go func() { attacks.Wait(); close(over) }()
 		answers, slowest := 0, time.Duration(0)

@@ -17,6 +17,9 @@ import (
 // at once and those clients are cut, so that soon others are answered again, although none of them has left. The
 // answers are from the cache, which Envoy takes from Tollgate as fast as it can.
 func TestOverload(t *testing.T) {
+	if !fully() {
+		t.Skip("it fills Envoy's memory, beside which other tests would wait too long: make abuse runs it")
+	}
 	t.Parallel()
 	const (
 		heap    = 64 << 20

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"tollgate/test/mock"
@@ -26,12 +27,19 @@ func Start(tb testing.TB, opts mock.Options) (url string, upstream *mock.Server)
 	return server.URL, upstream
 }
 
+// The ports that this process gives begin anywhere, and are counted, so that two of them are never the same.
+var (
+	firstPort = rand.Uint32N(20_000) //nolint:gosec // any will do
+	nextPort  atomic.Uint32
+)
+
 // FreeAddress returns an address of 127.0.0.1 on which nobody listens. Its port is not one of those that
-// Linux gives to outgoing connections: between here and its use one of these could be taken.
+// Linux gives to outgoing connections: between here and its use one of these could be taken. No port is given
+// twice.
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)) //nolint:gosec // any will do
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+(firstPort+nextPort.Add(1))%20_000)
 		listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", address)
 		if err != nil {
 			continue
