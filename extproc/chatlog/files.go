@@ -79,10 +79,12 @@ func (p *private) Write(lines []byte) (int, error) {
 		if err := os.MkdirAll(filepath.Dir(p.path), 0o700); err != nil {
 			return 0, fmt.Errorf("making the chat log's folder: %w", err)
 		}
-		p.made = true
-		if torn(p.path) {
-			_, _ = p.Logger.Write([]byte("\n")) // so that the next line stands alone
+		if torn(p.path) { // the next line must stand alone
+			if _, err := p.Logger.Write(newline); err != nil {
+				return 0, fmt.Errorf("ending the chat log's torn line: %w", err)
+			}
 		}
+		p.made = true
 	}
 	n, err := p.Logger.Write(lines)
 	if errors.Is(err, os.ErrNotExist) {

@@ -283,6 +283,61 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// small is a file on a disk that has room for some bytes.
+type small struct {
+	bytes.Buffer
+
+	room int
+}
+
+func (s *small) Write(p []byte) (int, error) {
+	n, _ := s.Buffer.Write(p[:min(len(p), s.room)])
+	s.room -= n
+	if n < len(p) {
+		return n, errors.New("no space left on device")
+	}
+	return n, nil
+}
+
+func (s *small) Close() error { return nil }
+
+// TestEveryLineIsThereOrLost: wherever a disk is full, and when it is full still at the next try, each line is whole
+// in the file or counted as lost.
+func TestEveryLineIsThereOrLost(t *testing.T) {
+	t.Parallel()
+	const line, batches, each = `{"n":1}` + "\n", 4, 3
+	for first := range each*len(line) + 2 {
+		for second := range each*len(line) + 2 {
+			d := &small{}
+			chosen := options("x")
+			chosen.open = func(string) io.WriteCloser { return d }
+			l := New(chosen)
+			w := newWriter(l)
+			for _, room := range [batches]int{first, 0, second, 1000} {
+				d.room = room
+				for range each {
+					w.add(entry{path: "x", line: []byte(line)})
+				}
+				w.again = time.Time{} // it is time to try again
+				w.flush()
+			}
+			whole := 0
+			for got := range strings.Lines(d.String()) {
+				if got == line {
+					whole++
+				} else if json.Valid([]byte(got)) || strings.Count(got, "{") > 1 {
+					t.Fatalf("room for %d and %d bytes: two lines are one: %q", first, second, got)
+				}
+			}
+			if lost := int(l.Lost()); whole+lost != batches*each { //nolint:gosec // few
+				t.Fatalf("room for %d and %d bytes: of %d lines, %d are there and %d are lost: %q",
+					first, second, batches*each, whole, lost, d.String())
+			}
+			closeLog(t, l)
+		}
+	}
+}
+
 // TestDiskStalls: a disk that does not answer holds up nobody, and memory stays bounded.
 func TestDiskStalls(t *testing.T) {
 	t.Parallel()

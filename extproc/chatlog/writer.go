@@ -1,6 +1,7 @@
 package chatlog
 
 import (
+	"bytes"
 	"io"
 	"time"
 )
@@ -14,6 +15,8 @@ const (
 	firstRetry = 100 * time.Millisecond
 	lastRetry  = 5 * time.Second
 )
+
+var newline = []byte("\n")
 
 // writer is the one goroutine that touches files.
 type writer struct {
@@ -94,21 +97,31 @@ func (w *writer) write(f *file) {
 		w.log.lose(LostDisk, f.lines)
 		return
 	}
-	if f.torn {
-		_, _ = f.Write([]byte("\n")) // so that the next line stands alone
-	}
-	n, err := f.Write(f.waiting)
+	n, err := f.put()
 	if err != nil {
-		f.torn = n > 0
-		w.log.lose(LostDisk, f.lines)
+		rest := f.waiting[min(n+1, len(f.waiting)):] // a line that lacks its end only is there
+		w.log.lose(LostDisk, bytes.Count(rest, newline))
 		w.fail(err)
 		return
 	}
-	f.torn = false
 	if w.failing {
 		w.failing, w.pause = false, 0
 		w.log.options.Failed(nil)
 	}
+}
+
+// put writes what waits, and says how much of it is there. Where the last line is torn, it ends that one first: the
+// next one must stand alone.
+func (f *file) put() (int, error) {
+	if f.torn {
+		if _, err := f.Write(newline); err != nil {
+			return 0, err //nolint:wrapcheck // as it is
+		}
+		f.torn = false
+	}
+	n, err := f.Write(f.waiting)
+	f.torn = n > 0 && f.waiting[n-1] != '\n'
+	return n, err //nolint:wrapcheck // as it is
 }
 
 // fail notes when to try again, and says so the first time.
