@@ -22,6 +22,8 @@ func convertCommand() *cobra.Command {
 model, temperature, messages: [{role: content}], tools, is_function_call, assistant}.
 
 Without flags, each Log/PREFIX/chat becomes Log/chat_PREFIX.json.`,
+		Example: `  tollgate convert
+  tollgate convert --log-folder Log/openai/chat --target-path chats.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if (folder == "") != (target == "") {

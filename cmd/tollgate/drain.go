@@ -35,6 +35,8 @@ func drainCommand() *cobra.Command {
 		Long: `Drain prepares the end of an Envoy that runs on its own, beside 'tollgate serve': by itself an Envoy that
 is told to stop cuts all that is under way. It takes no more connections from then on, and there is no way back
 but to start it anew. 'tollgate run' does this by itself.`,
+		Example: `  tollgate drain --drain 5m
+  tollgate drain --envoy unix:///run/tollgate/envoy.sock`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			admin, err := envoy.NewAdmin(address)

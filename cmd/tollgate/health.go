@@ -16,7 +16,11 @@ func healthCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask whether a tollgate on this machine is alive (for containers without an HTTP client)",
-		Args:  cobra.NoArgs,
+		Long: `Health asks for /healthz on the admin port, and exits with 0 where the answer is 200. Whether an Envoy runs the
+configuration in force is another question: /readyz.`,
+		Example: `  tollgate health && echo alive
+  tollgate health --admin 127.0.0.1:9001`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return healthy(cmd.Context(), "http://"+address+"/healthz")
 		},

@@ -19,6 +19,8 @@ func importCommand() *cobra.Command {
 		Long: `Import reads OpenAI-Forward's variables, from the environment and FILE (default .env), or its
 openai-forward-config.yaml, which counts before them where there is one, and prints a tollgate.yaml. Keys are printed as references to environment variables; a file written by
 --output, which only you can read, holds the keys themselves.`,
+		Example: `  tollgate import > tollgate.yaml       # keys as references, which its first lines list
+  tollgate import -o tollgate.yaml      # with the keys, readable by you alone`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file := forwardFile("")

@@ -13,7 +13,12 @@ func logsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs",
 		Short: "Follow the chat log, for people",
-		Args:  cobra.NoArgs,
+		Long: `Logs shows the chats of a chat_log as they are written: who asked what, and what was answered. It reads the
+files, so it needs no running tollgate; the dashboard shows the same where admin.recent_chats is set.`,
+		Example: `  tollgate logs
+  tollgate logs --client alice --model gpt-4o -n 50
+  tollgate logs --no-follow -n -1 > all.txt`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			view.Stay = !once
 			return view.Follow(cmd.Context(), cmd.OutOrStdout())

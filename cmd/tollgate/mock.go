@@ -25,6 +25,9 @@ texts, so a gateway can be tried and measured without a bill. Request headers or
 documentation (test/mock) lists them.
 
 OpenAI-Forward's BENCHMARK_MODE is its path /benchmark/v1/chat/completions.`,
+		Example: `  tollgate mock
+  curl http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \
+    -d '{"model": "any", "messages": [{"role": "user", "content": "Hello"}]}'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", listen)

@@ -34,6 +34,9 @@ Ctrl-C or SIGTERM drains: no connections are taken from then on, and what is und
 --drain says. A second one ends all at once.
 
 Envoy is the one that $ENVOY_PATH names, else envoy on PATH, else the one that 'make envoy' got.`,
+		Example: `  tollgate run                          # tollgate.yaml here, else OpenAI-Forward's files, else https://api.openai.com
+  tollgate run --port 9000 --workers 2
+  tollgate run --config team.yaml --drain 5m`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := newLogger()

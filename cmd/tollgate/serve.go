@@ -55,6 +55,8 @@ with TLS, where Envoys show certificates (--tls-client-ca). Certificates are rea
 
 Ctrl-C or SIGTERM drains: requests are refused from then on, and calls under way are watched to their end, for as
 long as --drain says. A second one ends at once.`,
+		Example: `  tollgate serve --listen unix:///run/tollgate/tollgate.sock
+  tollgate bootstrap > envoy.yaml && envoy -c envoy.yaml        # the other half`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := newLogger()

@@ -11,7 +11,12 @@ func validateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate [FILE]",
 		Short: "Check a configuration: what is wrong, where, and what would be right",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Validate reads a configuration (FILE, else what run and serve would take) as they do: with the files and
+environment variables that it names. It says everything that is wrong, each with its line and what would be right,
+and exits with 1; what is allowed but may surprise is a warning. Nothing is started.`,
+		Example: `  tollgate validate
+  tollgate validate team.yaml && mv team.yaml tollgate.yaml`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				from.config = args[0]
