@@ -67,7 +67,7 @@ func fill(dir string) error {
 		return err
 	}
 	var failed, missing, found int
-	for n := range 3_000 {
+	for n := range 1_500 {
 		if n%10 == 0 { // others take all that there is, or some, or nothing
 			_ = os.Remove(filepath.Join(dir, "others"))
 			_ = os.WriteFile(filepath.Join(dir, "others"), make([]byte, rand.IntN(12<<20)), 0o600)

@@ -265,7 +265,7 @@ func TestDiskSweeps(t *testing.T) {
 // However much is put, the directory stays within its bounds, and in the end there is room for more.
 func TestDiskIsBounded(t *testing.T) {
 	t.Parallel()
-	for _, room := range []int64{1 << 20, 8 << 20} { // the first is the least that a configuration allows
+	for _, room := range []int64{1 << 20, 4 << 20} { // the first is the least that a configuration allows
 		dir, clock := t.TempDir(), newClock()
 		d := openSized(t, dir, room, clock, Watch{})
 		most, kept := int64(0), 0
