@@ -50,7 +50,7 @@ func (r *Redactor) Write(said []byte) (int, error) {
 	}
 	_, err := r.out.Write(whole)
 	r.line = append(r.line[:0], r.line[end:]...)
-	return len(said), err //nolint:wrapcheck // as it is
+	return len(said), err
 }
 
 // Close passes on what has no end.

@@ -161,6 +161,9 @@ func TestOneOfManyRejects(t *testing.T) {
 	if !errors.As(err, &rejected) || rejected.Node != "bad" || !strings.Contains(err.Error(), "not to my taste") {
 		t.Fatalf("got %v", err)
 	}
+	defer func() {
+		t.Logf("routes: %s at first, and now %s on the good one, %s on the bad one", routes, good.routes(), bad.routes())
+	}()
 	await(t, "the good one goes back", func() bool { return good.routes() == routes })
 }
 

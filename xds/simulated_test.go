@@ -92,7 +92,11 @@ func simulate(tb testing.TB, address, node, group string, s *simulated) (leave f
 		}
 	}
 	var ended sync.WaitGroup
-	ended.Go(s.live)
+	ended.Go(func() {
+		if err := s.live(); ctx.Err() == nil {
+			tb.Errorf("the stream of %s ends: %v", node, err)
+		}
+	})
 	leave = func() {
 		cancel()
 		ended.Wait()
@@ -102,12 +106,12 @@ func simulate(tb testing.TB, address, node, group string, s *simulated) (leave f
 	return leave
 }
 
-// live takes what comes until the stream ends.
-func (s *simulated) live() {
+// live takes what comes until the stream ends, and says why it did.
+func (s *simulated) live() error {
 	for {
 		response, err := s.stream.Recv()
 		if err != nil {
-			return
+			return err
 		}
 		answer := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: response.GetTypeUrl(), ResponseNonce: response.GetNonce()}
 		if !s.take(response) {

@@ -329,7 +329,7 @@ func TestEveryLineIsThereOrLost(t *testing.T) {
 					t.Fatalf("room for %d and %d bytes: two lines are one: %q", first, second, got)
 				}
 			}
-			if lost := int(l.Lost()); whole+lost != batches*each { //nolint:gosec // few
+			if lost := int(l.Lost()); whole+lost != batches*each {
 				t.Fatalf("room for %d and %d bytes: of %d lines, %d are there and %d are lost: %q",
 					first, second, batches*each, whole, lost, d.String())
 			}

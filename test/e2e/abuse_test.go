@@ -177,7 +177,7 @@ func slowHTTPTest(t *testing.T, args []string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	output, err := exec.CommandContext(ctx, tool(t, "slowhttptest"), args...).CombinedOutput() //nolint:gosec // a test's own words
+	output, err := exec.CommandContext(ctx, tool(t, "slowhttptest"), args...).CombinedOutput()
 	said := regexp.MustCompile(`service available:\S*\s*(?:\x1b\[[0-9;]*m)?\s*(YES|NO)`).FindAllSubmatch(output, -1)
 	if len(said) == 0 {
 		t.Errorf("slowhttptest says nothing of the service: %v: %s", err, output)

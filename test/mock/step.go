@@ -60,7 +60,6 @@ func (s *Server) AwaitIdle(ctx context.Context) error {
 	}
 }
 
-// enter and leave count the requests that are being answered.
 // Busy is how many requests are being answered. One whose client has left is none of them.
 func (s *Server) Busy() int {
 	s.mu.Lock()
@@ -68,6 +67,7 @@ func (s *Server) Busy() int {
 	return s.busy
 }
 
+// enter and leave count the requests that are being answered.
 func (s *Server) enter() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
