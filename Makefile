@@ -72,7 +72,7 @@ test-deploy: test-tools build ## Check what deploy holds for Kubernetes, and run
 
 .PHONY: chaos
 chaos: test-tools build ## Run everything under load while all around it fails. CHAOS_SEED=… replays, CHAOS_SECONDS and CHAOS_ROUNDS lengthen
-	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} CHAOS_ROUNDS=$${CHAOS_ROUNDS:-3} go test -count=1 -timeout 0 -v -run 'TestChaos$$' $(ARGS) ./test/chaos
+	CHAOS_SEED=$${CHAOS_SEED:-$$(date +%s)} CHAOS_SECONDS=$${CHAOS_SECONDS:-60} CHAOS_ROUNDS=$${CHAOS_ROUNDS:-3} go test -count=1 -timeout 0 -v -run 'TestChaos$$' $(ARGS) ./test/chaos
 
 .PHONY: abuse
 abuse: test-tools build ## Abuse the port as h2spec and slowhttptest do, many streams and slow clients too, beside bare Envoy

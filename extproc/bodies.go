@@ -104,10 +104,3 @@ func bodyPiece(piece []byte, last bool) *extprocv3.BodyResponse {
 		},
 	}}}
 }
-
-func (s *stream) send(response *extprocv3.ProcessingResponse) error {
-	if err := s.rpc.Send(response); err != nil {
-		return fmt.Errorf("sending to Envoy: %w", err)
-	}
-	return nil
-}

@@ -165,7 +165,7 @@ func (g *Gate) conclude(s *stream, err error) error {
 		return s.refuse(refusal)
 	case errors.Is(err, errBroken):
 		return status.Error(codes.Unavailable, "the upstream broke the answer off")
-	case s.clientLeft(), errors.Is(err, errGone):
+	case s.gone(err):
 		return status.Error(codes.Canceled, errGone.Error())
 	default:
 		g.log.Error("the gate could not decide; the request was refused", zap.Error(err))

@@ -205,8 +205,11 @@ func TestGoneIsNoError(t *testing.T) {
 	withBody := head(t)
 	withBody.GetRequestHeaders().EndOfStream = false
 	withBody.ProtocolConfig = &extprocv3.ProtocolConfiguration{RequestBodyMode: filterv3.ProcessingMode_FULL_DUPLEX_STREAMED}
-	for name, sent := range map[string][]*extprocv3.ProcessingRequest{"at once": nil, "after its headers": {withBody}} {
-		stream := &ending{messages: sent}
+	dead := status.Error(codes.Unavailable, "transport is closing")
+	for name, stream := range map[string]*ending{
+		"at once": {}, "after its headers": {messages: []*extprocv3.ProcessingRequest{withBody}},
+		"and Envoy dies": {messages: []*extprocv3.ProcessingRequest{head(t)}, dead: dead},
+	} {
 		stream.ctx = metadata.NewIncomingContext(t.Context(), metadata.Pairs(config.RouteHeader, c.Routes[0].ID))
 		if err := gate.Process(stream); status.Code(err) != codes.Canceled {
 			t.Errorf("%s: the stream ended with %v", name, err)
@@ -222,7 +225,10 @@ type ending struct {
 	played
 
 	messages []*extprocv3.ProcessingRequest
+	dead     error // what sending to it comes to
 }
+
+func (e *ending) Send(*extprocv3.ProcessingResponse) error { return e.dead }
 
 func (e *ending) Recv() (*extprocv3.ProcessingRequest, error) {
 	if len(e.messages) == 0 {

@@ -65,7 +65,7 @@ func (g *Gate) ride(v *visit) (done bool, err error) {
 	}()
 	for range maxRides {
 		err := g.rideOnce(v)
-		if err == nil || v.clientLeft() || errors.Is(err, errBroken) {
+		if err == nil || v.gone(err) || errors.Is(err, errBroken) {
 			return true, err
 		}
 		if k.leads && errors.Is(err, share.ErrNoWay) {

@@ -12,7 +12,9 @@ import (
 	filterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"tollgate/config"
@@ -201,10 +203,20 @@ func (s *stream) verdict(response *extprocv3.ProcessingResponse) error {
 	response.DynamicMetadata = &structpb.Struct{Fields: map[string]*structpb.Value{
 		config.MetadataNamespace: structpb.NewStructValue(&structpb.Struct{Fields: s.said}),
 	}}
-	if err := s.rpc.Send(response); err != nil {
-		return fmt.Errorf("sending the verdict: %w", err)
+	return s.send(response)
+}
+
+// send is how anything is sent to Envoy.
+func (s *stream) send(response *extprocv3.ProcessingResponse) error {
+	err := s.rpc.Send(response)
+	switch status.Code(err) {
+	case codes.OK:
+		return nil
+	case codes.Unavailable, codes.Canceled: // the connection breaks: the stream's context may not know of it yet
+		return errGone
+	default:
+		return fmt.Errorf("sending to Envoy: %w", err)
 	}
-	return nil
 }
 
 func mutation(set []exchange.Header, remove []string) *extprocv3.HeaderMutation {
@@ -230,8 +242,8 @@ func (s *stream) recv() (*extprocv3.ProcessingRequest, error) {
 	return message, err //nolint:wrapcheck // the caller says what was to come
 }
 
-// clientLeft tells whether Envoy has given up the request, which is no fault of the gate.
-func (s *stream) clientLeft() bool { return s.rpc.Context().Err() != nil }
+// gone tells whether an error came of Envoy having given up the request, which is no fault of the gate.
+func (s *stream) gone(err error) bool { return errors.Is(err, errGone) || s.rpc.Context().Err() != nil }
 
 // change sends an attempt on its way, changed.
 func (s *stream) change(changes exchange.Changes) error {

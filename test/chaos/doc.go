@@ -21,7 +21,8 @@
 //   - When all is over the gateway serves as at the beginning: with the last good configuration, no request in
 //     flight, and as many goroutines, file descriptors and connections as after the warm-up.
 //
-// The seed is printed. CHAOS_SEED replays its plan: the schedule, that is. How requests and faults interleave
+// The suite always takes the same seed, make chaos another one each time, and prints it. CHAOS_SEED replays its
+// plan: the schedule, that is. How requests and faults interleave
 // within the processes is not replayed, so a failure may need several runs. CHAOS_SECONDS is how long the faults
 // of a run last, CHAOS_ROUNDS how many runs there are, with seeds that follow one another.
 package chaos
