@@ -13,6 +13,7 @@ TOOLS   := $(CURDIR)/.tools
 VENV    := $(TOOLS)/venv
 LINTER  := $(TOOLS)/golangci-lint-$(LINTER_VERSION)/golangci-lint
 H2SPEC  := $(TOOLS)/h2spec
+PEERS   := $(TOOLS)/peers
 CLIENTS := test/e2e/clients
 
 DASHBOARD := cmd/tollgate/dashboard
@@ -117,9 +118,13 @@ bench: envoy build ## Measure what Tollgate costs, for docs/performance.md. Flag
 bench-short: envoy build ## The same in less than a minute, to standard output
 	go run ./bench -rounds 1 -seconds 0.5 $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: envoy build $(PEERS)/openai-forward/.made $(PEERS)/litellm/.made $(PEERS)/portkey/.made ## Measure Tollgate beside other gateways, for docs/performance.md
+	go run ./bench -suite peers -peers $(PEERS) -rounds 3 -seconds 3 -rate 20 -streams 8 -json bench/peers.json -docs docs $(ARGS)
+
 .PHONY: bench-scale
 bench-scale: envoy build ## Measure what a request costs with many routes and many clients
-	go run ./bench -targets 'scale/*' $(ARGS)
+	go run ./bench -suite scale $(ARGS)
 
 # The other version is built in a clone, so that the working tree stays as it is.
 BASE ?= origin/main
@@ -176,6 +181,19 @@ $(TOOLS)/docs-venv/.made: $(CLIENTS)/docs-requirements.txt
 
 $(CLIENTS)/node/node_modules/.clients: $(CLIENTS)/node/package-lock.json
 	npm ci --prefix $(<D) --no-audit --no-fund
+	touch $@
+
+# Other gateways, as they are installed by who follows their documentation, and all that they need in versions that
+# were seen to work together: with an @hono/node-server above 1.14 portkey fails every stream.
+$(PEERS)/portkey/.made: bench/peers/package.json bench/peers/package-lock.json
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(PEERS)/%/.made: bench/peers/%.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 $(TOOLS)/tinyproxy/tinyproxy:

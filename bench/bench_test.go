@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,21 +20,31 @@ import (
 
 	"tollgate/bench/report"
 	"tollgate/config"
+	"tollgate/test/mock"
 )
 
 // TestTargets: names are what others are compared by, and each configuration is one that needs what its floor
 // has.
 func TestTargets(t *testing.T) {
 	t.Parallel()
-	names := map[string]bool{"": true}
-	for _, target := range targets() {
-		if names[target.name] {
-			t.Errorf("%s is there twice", target.name)
+	for _, name := range []string{"", report.Peers, report.Scale} {
+		list, err := suite(name)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if !names[target.floor] {
-			t.Errorf("%s comes before its floor %q, or has none", target.name, target.floor)
+		names := map[string]bool{"": true}
+		for _, target := range list {
+			if names[target.name] {
+				t.Errorf("suite %q: %s is there twice", name, target.name)
+			}
+			if !names[target.floor] || !names[target.beside] {
+				t.Errorf("suite %q: %s comes before its floor %q or before %q", name, target.name, target.floor, target.beside)
+			}
+			names[target.name] = true
 		}
-		names[target.name] = true
+	}
+	if _, err := suite("pears"); err == nil || !strings.Contains(err.Error(), "pears") {
+		t.Errorf("got %v, want an error that names the suite that there is not", err)
 	}
 }
 
@@ -144,6 +156,45 @@ func (s *script) Recv() (*extprocv3.ProcessingRequest, error) {
 func (s *script) Send(*extprocv3.ProcessingResponse) error {
 	s.answers++
 	return nil
+}
+
+// TestPeersGetTheirConfiguration: what stands in a peer's files and environment is about the upstream, and its
+// clients show a key.
+func TestPeersGetTheirConfiguration(t *testing.T) {
+	t.Parallel()
+	for name, of := range map[string]func(*stage, string) recipe{"openai-forward": openaiForward, "litellm": litellm, "portkey": portkey} {
+		r := of(&stage{upstream: "127.0.0.1:4711"}, "4712")
+		told := strings.Join(r.env, " ") + r.headers
+		for _, text := range r.files {
+			told += text
+		}
+		if !strings.Contains(told, "127.0.0.1:4711") || !strings.Contains(strings.Join(r.args, " "), "4712") || r.key == "" {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// TestUpstreamTakesOrdersFromTheBody: answers of many events for a stream, else of many words.
+func TestUpstreamTakesOrdersFromTheBody(t *testing.T) {
+	t.Parallel()
+	upstream := httptest.NewServer(ordered(mock.New(mock.Options{})))
+	t.Cleanup(upstream.Close)
+	for fields, events := range map[string]int{"": 0, `"stream": true,`: eventsEach + 3} {
+		body := `{` + fields + `"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hello"}]}`
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, upstream.URL+"/v1/chat/completions", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := upstream.Client().Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if got := strings.Count(string(answer), "data: "); err != nil || got != events || len(answer) < 1000 {
+			t.Errorf("%q: %d events in %d bytes, want %d (%v)", fields, got, len(answer), events, err)
+		}
+	}
 }
 
 // TestNoopEndsEarly: the processor of the floors answers each message of a gate and none of a tap, and ends

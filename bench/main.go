@@ -35,7 +35,9 @@ const tolerated = 1.25
 // options is the command line.
 type options struct {
 	settings report.Settings
+	suite    string
 	targets  string
+	peers    string
 	tollgate string
 	base     string
 	json     string
@@ -57,11 +59,18 @@ func run(ctx context.Context, args []string) error {
 	if len(args) == 2 && args[0] == "noop" {
 		return serveNoop(ctx, args[1])
 	}
+	if len(args) == 2 && args[0] == "upstream" {
+		return serveUpstream(ctx, args[1])
+	}
 	o, err := parse(args)
 	if err != nil {
 		return err
 	}
-	chosen, err := choose(targets(), o.targets)
+	all, err := suite(o.suite)
+	if err != nil {
+		return err
+	}
+	chosen, err := choose(all, o.targets)
 	if err != nil {
 		return err
 	}
@@ -93,6 +102,8 @@ func parse(args []string) (*options, error) {
 	flags.IntVar(&o.settings.Connections, "connections", 8, "connections of the closed loop")
 	flags.Float64Var(&o.settings.Rate, "rate", 500, "requests a second of the open loop")
 	flags.IntVar(&o.settings.Streams, "streams", 32, "streams at once")
+	flags.StringVar(&o.suite, "suite", "", "which `targets`: peers, scale; empty: those of make bench")
+	flags.StringVar(&o.peers, "peers", ".tools/peers", "the `directory` with the programs of the suite peers")
 	flags.StringVar(&o.targets, "targets", "", "only these, by `names` with commas between them; * at the end of one stands for any text")
 	flags.StringVar(&o.tollgate, "tollgate", "bin/tollgate", "the `program` to measure")
 	flags.StringVar(&o.base, "base", "", "another version's `program` to measure beside it: a loss of more than a quarter of its speed is an error")
@@ -118,7 +129,7 @@ func list(out io.Writer, chosen []*target) {
 // measureAll starts the targets, measures them, and ends them.
 func measureAll(ctx context.Context, o *options, chosen []*target) (*report.Run, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	s, err := newStage(ctx, o.tollgate)
+	s, err := newStage(ctx, o.tollgate, o.peers)
 	if s != nil {
 		defer s.close()
 	}
@@ -127,7 +138,7 @@ func measureAll(ctx context.Context, o *options, chosen []*target) (*report.Run,
 		return nil, err
 	}
 	results := &report.Run{
-		Made: time.Now().UTC().Truncate(time.Second), Settings: o.settings, Machine: machine(),
+		Suite: o.suite, Made: time.Now().UTC().Truncate(time.Second), Settings: o.settings, Machine: machine(),
 		Tollgate: strings.TrimPrefix(version(ctx, s.tollgate, "version"), "tollgate "),
 		Envoy:    regexp.MustCompile(`\d+\.\d+\.\d+`).FindString(version(ctx, s.envoy, "--version")),
 	}
@@ -136,7 +147,7 @@ func measureAll(ctx context.Context, o *options, chosen []*target) (*report.Run,
 		if b.running[t.name], err = t.start(ctx, s, t); err != nil {
 			return nil, err
 		}
-		results.Targets = append(results.Targets, report.Target{Name: t.name, What: t.what, Floor: t.floor, Base: t.base})
+		results.Targets = append(results.Targets, report.Target{Name: t.name, What: t.what, Floor: t.floor, Base: t.base, Beside: t.beside})
 	}
 	if results.Samples, err = b.rounds(ctx); err != nil {
 		return nil, err

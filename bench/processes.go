@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	startWithin = 30 * time.Second
+	startWithin = 2 * time.Minute
 	stopWithin  = 15 * time.Second
 )
 
@@ -25,14 +25,15 @@ type process struct {
 	ended chan struct{} // closed when it has
 }
 
-// start starts a program, whose words go to a file, and which is interrupted when ctx ends.
-func start(ctx context.Context, logs, program string, args ...string) (*process, error) {
+// start starts a program, whose words go to a file, and which is interrupted when ctx ends. Without an env it gets
+// this program's.
+func start(ctx context.Context, logs string, env []string, program string, args ...string) (*process, error) {
 	words, err := os.Create(logs)
 	if err != nil {
 		return nil, fmt.Errorf("making the log of %s: %w", filepath.Base(program), err)
 	}
 	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // what is to be measured
-	cmd.Dir = filepath.Dir(logs)
+	cmd.Dir, cmd.Env = filepath.Dir(logs), env
 	cmd.Stdout, cmd.Stderr = words, words
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = stopWithin
@@ -108,6 +109,30 @@ func children(of int, program string) (same, others []int, err error) {
 		}
 	}
 	return same, others, nil
+}
+
+// family is a process and all that it and its children have started, as far as they live.
+func family(of int) ([]int, error) {
+	all, err := procfs.AllProcs()
+	if err != nil {
+		return nil, fmt.Errorf("listing processes: %w", err)
+	}
+	parent := map[int]int{}
+	for _, p := range all {
+		if stat, err := p.Stat(); err == nil {
+			parent[p.PID] = stat.PPID
+		}
+	}
+	var members []int
+	for pid := range parent {
+		for at := pid; at != 0; at = parent[at] {
+			if at == of {
+				members = append(members, pid)
+				break
+			}
+		}
+	}
+	return members, nil
 }
 
 // residentBytes is the memory that a process has in RAM.

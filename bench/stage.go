@@ -21,12 +21,13 @@ type stage struct {
 	self     string // this program
 	tollgate string // the program that is measured
 	envoy    string
+	peers    string // the directory with the peers' programs
 	upstream string // host:port
 	ends     []func()
 }
 
 // newStage makes a directory and starts the upstream.
-func newStage(ctx context.Context, tollgate string) (*stage, error) {
+func newStage(ctx context.Context, tollgate, peers string) (*stage, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
@@ -44,6 +45,9 @@ func newStage(ctx context.Context, tollgate string) (*stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("there is no tollgate to measure: %w\nhint: `make build`, or name one by -tollgate", err)
 	}
+	if s.peers, err = filepath.Abs(peers); err != nil {
+		return nil, fmt.Errorf("finding the peers: %w", err)
+	}
 	if s.dir, err = os.MkdirTemp("", "tgbench"); err != nil {
 		return nil, fmt.Errorf("making a directory for the processes: %w", err)
 	}
@@ -51,7 +55,7 @@ func newStage(ctx context.Context, tollgate string) (*stage, error) {
 	if s.upstream, err = freeAddress(ctx); err != nil {
 		return s, err
 	}
-	upstream, err := s.launch(ctx, filepath.Join(s.dir, "mock.log"), s.tollgate, "mock", "--listen", s.upstream)
+	upstream, err := s.launch(ctx, filepath.Join(s.dir, "upstream.log"), nil, s.self, "upstream", s.upstream)
 	if err != nil {
 		return s, err
 	}
@@ -59,8 +63,8 @@ func newStage(ctx context.Context, tollgate string) (*stage, error) {
 }
 
 // launch starts a process whose end close waits for.
-func (s *stage) launch(ctx context.Context, logs, program string, args ...string) (*process, error) {
-	p, err := start(ctx, logs, program, args...)
+func (s *stage) launch(ctx context.Context, logs string, env []string, program string, args ...string) (*process, error) {
+	p, err := start(ctx, logs, env, program, args...)
 	if err == nil {
 		s.ends = append(s.ends, func() { <-p.ended })
 	}
@@ -100,13 +104,13 @@ func startFloor(m mode) func(ctx context.Context, s *stage, t *target) (*running
 		}
 		r := &running{address: address}
 		if m.gate {
-			processor, err := s.launch(ctx, files+"-noop.log", s.self, "noop", files+".sock")
+			processor, err := s.launch(ctx, files+"-noop.log", nil, s.self, "noop", files+".sock")
 			if err != nil {
 				return nil, err
 			}
 			r.gos = []int{processor.pid}
 		}
-		proxy, err := s.launch(ctx, files+".log", s.envoy, "-c", files+".json",
+		proxy, err := s.launch(ctx, files+".log", nil, s.envoy, "-c", files+".json",
 			"--concurrency", "1", "--disable-hot-restart", "--log-level", "error")
 		if err != nil {
 			return nil, err
@@ -136,7 +140,7 @@ func startTollgate(configuration func(upstream string) string) func(ctx context.
 			return nil, fmt.Errorf("configuring %s: %w", t.name, err)
 		}
 		program := cmp.Or(t.program, s.tollgate)
-		supervisor, err := s.launch(ctx, filepath.Join(dir, "log"), program, "run", "--workers", "1")
+		supervisor, err := s.launch(ctx, filepath.Join(dir, "log"), nil, program, "run", "--workers", "1")
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"tollgate/bench/report"
 )
 
 // Names of targets that others are compared with.
@@ -21,11 +23,10 @@ type target struct {
 
 	program string // other than the one that is measured; empty: that one
 	base    string // the target that is the same of another version; empty: none
+	beside  string // the target that its suite is about, if it is compared with that; empty: none
 
 	// floor is the target that does nothing else in the same mode of Envoy's; empty: none.
 	floor string
-
-	asked bool // it is measured only where it is asked for by name
 
 	start func(ctx context.Context, s *stage, t *target) (*running, error)
 }
@@ -34,10 +35,23 @@ type target struct {
 type running struct {
 	address string // for clients
 	envoys  []int  // processes
-	gos     []int
+	gos     []int  // and those that are not Envoy's
 }
 
-// targets are all, in the order in which they are measured: what is compared stands together.
+// suite gives the targets of a command: "" for `make bench`, "peers" for `make bench-peers`, and so on.
+func suite(name string) ([]*target, error) {
+	switch name {
+	case "":
+		return targets(), nil
+	case report.Peers:
+		return peers(), nil
+	case report.Scale:
+		return scales(), nil
+	}
+	return nil, fmt.Errorf("there is no suite %q: there are %s and %s, and that without a name", name, report.Peers, report.Scale)
+}
+
+// targets are those of `make bench`, in the order in which they are measured: what is compared stands together.
 func targets() []*target {
 	list := []*target{
 		{name: direct, what: "no proxy at all", start: startDirect},
@@ -69,21 +83,7 @@ func targets() []*target {
 		floor("body-response", "gate: + request's body, answer", mode{gate: true, body: true, response: true}),
 		row("exact", "body-response", "keys; usage: exact", exact),
 	)
-	return append(list,
-		scaled(1, 1),
-		scaled(100, 1),
-		scaled(1000, 1),
-		scaled(10_000, 1),
-		scaled(1, 1000),
-		scaled(1, 100_000),
-	)
-}
-
-// scaled is Tollgate with keys, and as many routes and clients, which all have their turns.
-func scaled(routes, clients int64) *target {
-	t := row("", "headers", fmt.Sprintf("keys; routes: %d, clients: %d", routes, clients), many(routes, clients)).among(routes, clients)
-	t.name, t.asked = fmt.Sprintf("scale/routes-%d-clients-%d", routes, clients), true
-	return t
+	return list
 }
 
 // floor is Envoy with a processor that does nothing, in a mode of Envoy's.
@@ -131,7 +131,7 @@ func against(list []*target, program string) []*target {
 // are compared with comes along.
 func choose(all []*target, names string) ([]*target, error) {
 	if names == "" {
-		return slices.DeleteFunc(slices.Clone(all), func(t *target) bool { return t.asked }), nil
+		return all, nil
 	}
 	wanted := map[string]bool{}
 	for name := range strings.SplitSeq(names, ",") {
@@ -139,7 +139,7 @@ func choose(all []*target, names string) ([]*target, error) {
 		for _, t := range all {
 			prefix, open := strings.CutSuffix(name, "*")
 			if t.name == name || open && strings.HasPrefix(t.name, prefix) {
-				wanted[t.name], wanted[t.floor], found = true, true, true
+				wanted[t.name], wanted[t.floor], wanted[t.beside], found = true, true, true, true
 			}
 		}
 		if !found {

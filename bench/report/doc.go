@@ -4,6 +4,12 @@ package report
 
 import "time"
 
+// The suites.
+const (
+	Peers = "peers" // what else does the same
+	Scale = "scale" // Tollgate with more and more of something
+)
+
 // The loads.
 const (
 	Answers = "answers" // closed loop, answers in one piece: what a request costs, and how many go through
@@ -13,6 +19,7 @@ const (
 
 // Run is all of it.
 type Run struct {
+	Suite    string    `json:"suite,omitempty"` // what it is about; empty: what Tollgate costs beside Envoy
 	Made     time.Time `json:"made"`
 	Tollgate string    `json:"tollgate"` // versions
 	Envoy    string    `json:"envoy"`
@@ -45,10 +52,11 @@ type Settings struct {
 
 // Target is what requests went through.
 type Target struct {
-	Name  string `json:"name"`
-	What  string `json:"what"`
-	Floor string `json:"floor,omitempty"` // the target that does nothing else in the same mode
-	Base  string `json:"base,omitempty"`  // the same of another version
+	Name   string `json:"name"`
+	What   string `json:"what"`
+	Floor  string `json:"floor,omitempty"`  // the target that does nothing else in the same mode
+	Base   string `json:"base,omitempty"`   // the same of another version
+	Beside string `json:"beside,omitempty"` // the target that the suite is about
 }
 
 // Sample is what one target did in one round under one load.

@@ -9,24 +9,28 @@ import (
 	"strings"
 )
 
-// The figures stand between these lines of performance.md.
-const (
-	beginMark = "<!-- make bench writes what follows -->"
-	endMark   = "<!-- make bench wrote what stands above -->"
-)
+// marks are the lines of performance.md between which the figures of a suite stand.
+func (r *Run) marks() (begin, end string) {
+	command := "make bench"
+	if r.Suite != "" {
+		command += "-" + r.Suite
+	}
+	return "<!-- " + command + " writes what follows -->", "<!-- " + command + " wrote what stands above -->"
+}
 
-// WriteDocs puts the tables into a directory's performance.md, between its marks, and the plot beside it.
+// WriteDocs puts the tables into a directory's performance.md, between the marks of the suite, and the plot of the
+// main one beside it.
 func (r *Run) WriteDocs(dir string) error {
 	path := filepath.Join(dir, "performance.md")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("reading the page for the figures: %w", err)
 	}
-	page, err := between(string(text), r.Markdown())
+	page, err := r.between(string(text))
 	if err == nil {
 		err = os.WriteFile(path, []byte(page), 0o644) //nolint:gosec // to be read by all
 	}
-	if err == nil {
+	if err == nil && r.Suite == "" {
 		err = os.WriteFile(filepath.Join(dir, "performance.svg"), []byte(r.SVG()), 0o644) //nolint:gosec // to be read by all
 	}
 	if err != nil {
@@ -35,14 +39,15 @@ func (r *Run) WriteDocs(dir string) error {
 	return nil
 }
 
-// between replaces what stands between the marks.
-func between(page, figures string) (string, error) {
-	before, rest, begun := strings.Cut(page, beginMark)
-	_, after, ended := strings.Cut(rest, endMark)
+// between replaces what stands between the marks of a page.
+func (r *Run) between(page string) (string, error) {
+	begin, end := r.marks()
+	before, rest, begun := strings.Cut(page, begin)
+	_, after, ended := strings.Cut(rest, end)
 	if !begun || !ended {
-		return "", fmt.Errorf("the page for the figures has no place for them: it needs the lines %q and %q", beginMark, endMark)
+		return "", fmt.Errorf("the page for the figures has no place for them: it needs the lines %q and %q", begin, end)
 	}
-	return before + beginMark + "\n\n" + figures + "\n" + endMark + after, nil
+	return before + begin + "\n\n" + r.Markdown() + "\n" + end + after, nil
 }
 
 // column is one of a table.
@@ -54,10 +59,28 @@ type column struct {
 // Markdown is a table for each load.
 func (r *Run) Markdown() string {
 	var out strings.Builder
+	r.heading(&out)
+	switch r.Suite {
+	case Peers:
+		r.besidePeers(&out)
+	case Scale:
+		r.besideLess(&out)
+	default:
+		r.besideEnvoy(&out)
+	}
+	return out.String()
+}
+
+// heading says when and where it was measured.
+func (r *Run) heading(out *strings.Builder) {
 	m := r.Machine
-	fmt.Fprintf(&out, "%s, tollgate %s, Envoy %s; %s, %d cores, Linux %s; load average %.1f before and %.1f after.\n"+
+	fmt.Fprintf(out, "%s, tollgate %s, Envoy %s; %s, %d cores, Linux %s; load average %.1f before and %.1f after.\n"+
 		"%d rounds; each figure is their median, with the least and the most of them in brackets.\n",
 		r.Made.Format("2006-01-02"), r.Tollgate, r.Envoy, m.CPU, m.Cores, m.Kernel, m.LoadBefore, m.LoadAfter, r.Settings.Rounds)
+}
+
+// besideEnvoy is what Tollgate costs beside what it is built on.
+func (r *Run) besideEnvoy(out *strings.Builder) {
 	cpu := []column{
 		{"Envoy", func(s *Summary) string { return number(s.EnvoyCPU.Median) }},
 		{"Go", func(s *Summary) string { return number(s.GoCPU.Median) }},
@@ -66,29 +89,28 @@ func (r *Run) Markdown() string {
 		{"÷ floor", func(s *Summary) string { return s.ToFloor.ratio() }},
 		{"÷ base", func(s *Summary) string { return s.ToBase.ratio() }},
 	}
-	fmt.Fprintf(&out, "\n### An answer of 2 KB: CPU microseconds per request\n\n%d connections, each with its next request as soon as it has its answer.\n\n",
+	fmt.Fprintf(out, "\n### An answer of 2 KB: CPU microseconds per request\n\n%d connections, each with its next request as soon as it has its answer.\n\n",
 		r.Settings.Connections)
-	r.table(&out, Answers, append(slices.Clone(cpu),
+	r.table(out, Answers, append(slices.Clone(cpu),
 		column{"requests/s", func(s *Summary) string { return s.Rate.String() }},
 		column{"Envoy MB", func(s *Summary) string { return number(s.EnvoyRAM.Median / 1e6) }},
 		column{"Go MB", func(s *Summary) string { return number(s.GoRAM.Median / 1e6) }}))
-	fmt.Fprintf(&out, "\n### The same, %.0f requests a second: milliseconds\n\nFrom when a request was due.\n\n", r.Settings.Rate)
-	r.table(&out, Latency, []column{
+	fmt.Fprintf(out, "\n### The same, %.0f requests a second: milliseconds\n\nFrom when a request was due.\n\n", r.Settings.Rate)
+	r.table(out, Latency, []column{
 		{"p50", func(s *Summary) string { return s.P50.milliseconds() }},
 		{"p99", func(s *Summary) string { return s.P99.milliseconds() }},
 		{"p99.9", func(s *Summary) string { return s.P999.milliseconds() }},
 		{"p50 − bare", func(s *Summary) string { return s.AddedP50.milliseconds() }},
 		{"p99 − bare", func(s *Summary) string { return s.AddedP99.milliseconds() }},
 	})
-	fmt.Fprintf(&out, "\n### A stream: CPU microseconds per event\n\n%d streams at once, %d events each, %s between two. Times in milliseconds.\n\n",
+	fmt.Fprintf(out, "\n### A stream: CPU microseconds per event\n\n%d streams at once, %d events each, %s between two. Times in milliseconds.\n\n",
 		r.Settings.Streams, r.Settings.Events, r.Settings.Interval)
-	r.table(&out, Streams, append(cpu,
+	r.table(out, Streams, append(cpu,
 		column{"events/s", func(s *Summary) string { return s.Rate.String() }},
 		column{"first event p50", func(s *Summary) string { return s.FirstP50.milliseconds() }},
 		column{"p99", func(s *Summary) string { return s.FirstP99.milliseconds() }},
 		column{"gap p50", func(s *Summary) string { return s.GapP50.milliseconds() }},
 		column{"p99", func(s *Summary) string { return s.GapP99.milliseconds() }}))
-	return out.String()
 }
 
 // table writes a load's summaries. A column without anything in it is left out.

@@ -82,9 +82,15 @@ func TestRatiosAreWithinARound(t *testing.T) {
 // TestGolden: the tables and the plot, which stays XML.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	r := example()
-	r.Summarize()
-	for name, got := range map[string]string{"example.md": r.Markdown(), "example.svg": r.SVG()} {
+	r, peers, scale := example(), example(), example()
+	peers.Suite, peers.Targets[2].Beside = Peers, "tollgate/keys"
+	scale.Suite, scale.Targets[3].Beside = Scale, "floor/headers"
+	for _, made := range []*Run{r, peers, scale} {
+		made.Summarize()
+	}
+	for name, got := range map[string]string{
+		"example.md": r.Markdown(), "example.svg": r.SVG(), "peers.md": peers.Markdown(), "scale.md": scale.Markdown(),
+	} {
 		path := filepath.Join("testdata", name)
 		if *update {
 			if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
@@ -115,6 +121,7 @@ func TestWriteDocs(t *testing.T) {
 	dir, r := t.TempDir(), example()
 	r.Summarize()
 	path := filepath.Join(dir, "performance.md")
+	beginMark, endMark := r.marks()
 	if err := os.WriteFile(path, []byte("before\n"+beginMark+"\nold\n"+endMark+"\nafter\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,18 @@ type Summary struct {
 
 	EnvoyRAM Spread `json:"envoy_resident_bytes"`
 	GoRAM    Spread `json:"go_resident_bytes"`
+	RAM      Spread `json:"resident_bytes"`
+
+	Beside *Ratios `json:"beside,omitempty"` // nil: there is nothing that it is compared with
+}
+
+// Ratios are to the target that the suite is about, within a round.
+type Ratios struct {
+	CPU  Spread `json:"cpu"`
+	Rate Spread `json:"per_second"`
+	P50  Spread `json:"latency_p50"`
+	P99  Spread `json:"latency_p99"`
+	RAM  Spread `json:"resident_bytes"`
 }
 
 // Summarize computes the summary from the samples.
@@ -50,6 +62,7 @@ func (r *Run) Summarize() {
 				if s := at[key(t.Name, load, i)]; s != nil {
 					rounds = append(rounds, round{
 						Sample: s, bare: at[key(bare, load, i)], floor: at[key(t.Floor, load, i)], base: at[key(t.Base, load, i)],
+						beside: at[key(t.Beside, load, i)],
 					})
 				}
 			}
@@ -66,7 +79,7 @@ func key(target, load string, round int) string { return fmt.Sprint(target, " ",
 type round struct {
 	*Sample
 
-	bare, floor, base *Sample
+	bare, floor, base, beside *Sample
 }
 
 func summarize(target, load string, rounds []round) Summary {
@@ -93,15 +106,26 @@ func summarize(target, load string, rounds []round) Summary {
 			return f(r.Sample) - f(r.bare), true
 		})
 	}
+	var beside *Ratios
+	if rounds[0].beside != nil {
+		times := func(f func(*Sample) float64) Spread {
+			return over(func(r round) (float64, bool) { return f(r.Sample) / f(r.beside), f(r.beside) > 0 })
+		}
+		beside = &Ratios{
+			CPU: times((*Sample).cpu), Rate: times((*Sample).rate), RAM: times((*Sample).ram),
+			P50: times(func(s *Sample) float64 { return s.Latency.P50 }),
+			P99: times(func(s *Sample) float64 { return s.Latency.P99 }),
+		}
+	}
 	return Summary{
-		Target: target, Load: load,
+		Target: target, Load: load, Beside: beside,
 		EnvoyCPU: each(func(s *Sample) float64 { return s.EnvoyCPU / s.units() }),
 		GoCPU:    each(func(s *Sample) float64 { return s.GoCPU / s.units() }),
 		CPU:      each((*Sample).cpu),
 		ToBare:   ratio(func(r round) *Sample { return r.bare }),
 		ToFloor:  ratio(func(r round) *Sample { return r.floor }),
 		ToBase:   ratio(func(r round) *Sample { return r.base }),
-		Rate:     each(func(s *Sample) float64 { return s.units() / s.Seconds }),
+		Rate:     each((*Sample).rate),
 		P50:      each(func(s *Sample) float64 { return s.Latency.P50 }),
 		P99:      each(func(s *Sample) float64 { return s.Latency.P99 }),
 		P999:     each(func(s *Sample) float64 { return s.Latency.P999 }),
@@ -113,6 +137,7 @@ func summarize(target, load string, rounds []round) Summary {
 		GapP99:   each(func(s *Sample) float64 { return s.Gap.P99 }),
 		EnvoyRAM: each(func(s *Sample) float64 { return float64(s.EnvoyRAM) }),
 		GoRAM:    each(func(s *Sample) float64 { return float64(s.GoRAM) }),
+		RAM:      each((*Sample).ram),
 	}
 }
 
@@ -126,6 +151,10 @@ func (s *Sample) units() float64 {
 
 // cpu is all of it, for each unit.
 func (s *Sample) cpu() float64 { return (s.EnvoyCPU + s.GoCPU) / s.units() }
+
+func (s *Sample) rate() float64 { return s.units() / s.Seconds }
+
+func (s *Sample) ram() float64 { return float64(s.EnvoyRAM + s.GoRAM) }
 
 // ratio is false where there is nothing to compare with.
 func (s *Sample) ratio(to *Sample) (float64, bool) {
