@@ -7,6 +7,7 @@ ENVOY_VERSION  := 1.40.0
 LOWEST_ENVOY   := 1.40.0
 LINTER_VERSION := v2.15.0
 H2SPEC_VERSION := v2.2.1+incompatible
+COMPOSE_VERSION := v2.40.3
 VERSION        ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),development)
 
 TOOLS   := $(CURDIR)/.tools
@@ -15,6 +16,8 @@ LINTER  := $(TOOLS)/golangci-lint-$(LINTER_VERSION)/golangci-lint
 H2SPEC  := $(TOOLS)/h2spec
 PEERS   := $(TOOLS)/peers
 CLIENTS := test/e2e/clients
+COMPOSE := $(TOOLS)/docker-compose-$(COMPOSE_VERSION)
+PROMETHEUS := $(TOOLS)/prometheus/prometheus
 
 DASHBOARD := cmd/tollgate/dashboard
 
@@ -78,6 +81,7 @@ chaos: test-tools build ## Run everything under load while all around it fails. 
 .PHONY: abuse
 abuse: test-tools build ## Abuse the port as h2spec and slowhttptest do, many streams and slow clients too, beside bare Envoy
 	TOLLGATE_ABUSE=full go test -count=1 -timeout 30m -v -run 'TestAbuse|TestManyStreams|TestOverload|TestSlow|TestFraming' $(ARGS) ./test/e2e
+
 .PHONY: test-dashboard
 test-dashboard: test-tools build ## Look at the dashboard in a real Chromium. Flags: ARGS="-run Name -v"
 	@command -v $${CHROMIUM:-chromium} >/dev/null || { \
@@ -86,11 +90,27 @@ test-dashboard: test-tools build ## Look at the dashboard in a real Chromium. Fl
 		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 	cd test/dashboard && go test $(ARGS) ./...
 
+# The daemon is Debian's docker.io; one of its own runs for the test, and ends with it. Where something cannot be had
+# the test is skipped, and says what.
+.PHONY: test-compose
+test-compose: test-tools ## Run docker-compose.yml with a Docker daemon of its own (as root). Flags: ARGS="-run Name"
+	-@test $$(id -u) != 0 || $(MAKE) --no-print-directory compose-tools
+	cd test/compose && TOLLGATE_COMPOSE=$(COMPOSE) TOLLGATE_PROMETHEUS=$(PROMETHEUS) \
+		TOLLGATE_PYTHON=$(VENV)/bin/python go test -count=1 -timeout 15m -v $(ARGS) ./...
+
+.PHONY: compose-tools
+compose-tools: $(COMPOSE) $(PROMETHEUS)
+	@command -v dockerd >/dev/null && command -v docker >/dev/null && command -v busybox >/dev/null || { \
+		echo "installing docker.io and busybox-static"; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends docker.io busybox-static >/dev/null; }
+	@command -v docker >/dev/null || apt-get install -y -qq --no-install-recommends docker-cli >/dev/null
+
 .PHONY: lint
 lint: $(LINTER) ## Check style and known mistakes (.golangci.yml)
 	$(LINTER) run $(ARGS) ./...
 	cd test/deploy && $(LINTER) run $(ARGS) ./...
 	cd test/dashboard && $(LINTER) run $(ARGS) ./...
+	cd test/compose && $(LINTER) run $(ARGS) ./...
 
 .PHONY: fmt
 fmt: $(LINTER) ## Format the code as lint wants it
@@ -150,7 +170,7 @@ clean: ## Remove everything that make made
 
 .PHONY: help
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 $(VENV)/.made:
 	python3 -m venv $(VENV)
@@ -204,6 +224,18 @@ $(TOOLS)/tinyproxy/tinyproxy:
 
 $(H2SPEC):
 	GOBIN=$(@D) go install github.com/summerwind/h2spec/cmd/h2spec@$(H2SPEC_VERSION)
+
+# Its go.mod excludes some versions, so that `go install` does not take it.
+$(COMPOSE):
+	go mod download github.com/docker/compose/v2@$(COMPOSE_VERSION)
+	go build -C "$$(go list -m -f '{{.Dir}}' github.com/docker/compose/v2@$(COMPOSE_VERSION))" -trimpath -ldflags "-s -w" -o $@ ./cmd
+
+# Only its program: the package would start it.
+$(PROMETHEUS):
+	mkdir -p $(@D)/package
+	cd $(@D)/package && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; } } && dpkg -x prometheus*.deb .
+	mv $(@D)/package/usr/bin/prometheus $@
+	rm -r $(@D)/package
 
 $(LINTER):
 	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER_VERSION)

@@ -1,0 +1,3 @@
+module tollgate/test/compose
+
+go 1.26.0
