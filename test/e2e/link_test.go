@@ -158,3 +158,27 @@ func TestLinkRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestLinkRefusesTheGate: an Envoy that has its configuration, and may not connect any more, has nothing answered: its
+// clients are refused, and the log says which certificate it shows, and why that is not enough.
+func TestLinkRefusesTheGate(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	upstream, _ := mocktest.Start(t, mock.Options{Keys: []string{upstreamKey}})
+	c := serve(t, oneRoute(upstream), p.serving()...)
+	certificate, key := p.envoys.Issue(t, mocktest.ForClient("a.edge.test"))
+	c.envoy(t, p.showing(certificate, key)...)
+	c.awaitReady(t)
+
+	stop(t, c.process, c.died)
+	c.ended = true
+	c.args[len(c.args)-1] = "b.edge.test"
+	c.spawn(t)
+	c.ended = false
+	c.await(t, "serving", 2)
+	got := (side{c.url, clientKey}).do(t, request{method: http.MethodGet, path: "/echo"})
+	got.isError(t, http.StatusServiceUnavailable, "gate_unavailable", "Envoy")
+	for _, want := range []string{"none of its certificate's names may connect", "CN=a.edge.test", `"expected_names":["b.edge.test"]`} {
+		c.await(t, want, 1)
+	}
+}
