@@ -93,7 +93,7 @@ func (u *Upstream) URL() string {
 // proxy reads a proxy's URL and looks its host up: Envoy takes addresses only.
 func (r *resolver) proxy(field, text string) netip.AddrPort {
 	if written, err := url.Parse(text); err == nil && written.User != nil {
-		r.problem(field, "holds a user or password, which Envoy cannot tell a proxy: use a proxy that knows this machine by its address, and write http://HOST:PORT")
+		r.problem(field, "holds a user or password, which Envoy cannot tell a proxy: use one that wants none, such as one of your own that tells the other (docs/recipes.md), and write http://HOST:PORT")
 		return netip.AddrPort{}
 	}
 	p, err := parseURL(text)

@@ -77,3 +77,25 @@ routes: [{prefix: /plain, upstream: plain}, {prefix: /secure, upstream: secure}]
 		}
 	}
 }
+
+// TestTinyproxyTells: a proxy that wants a password is reached by way of one that tells it.
+func TestTinyproxyTells(t *testing.T) {
+	t.Parallel()
+	wants, log := tinyproxy(t, "BasicAuth user password")
+	tells, _ := tinyproxy(t, "Upstream http user:password@"+wants)
+	url, ca, _ := mocktest.StartTLS(t, mock.Options{Keys: []string{upstreamKey}})
+	gateway := start(t, fmt.Sprintf(`
+clients: [{name: alice, keys: [%s]}]
+upstreams:
+  - {name: told, url: %[2]q, keys: [%[3]s], proxy: "http://%[4]s", ca_file: %[6]q}
+  - {name: untold, url: %[2]q, keys: [%[3]s], proxy: "http://%[5]s", ca_file: %[6]q}
+routes: [{prefix: /told, upstream: told}, {prefix: /untold, upstream: untold}]
+`, clientKey, url, upstreamKey, tells, wants, ca))
+	got := (side{gateway, clientKey}).do(t, request{method: http.MethodGet, path: "/told/echo"})
+	if said, err := os.ReadFile(log); got.Status != http.StatusOK || !strings.Contains(string(said), "CONNECT "+strings.TrimPrefix(url, "https://")) {
+		t.Errorf("%d %s; the proxy says\n%s%v", got.Status, got.Body, said, err)
+	}
+	if got := (side{gateway, clientKey}).do(t, request{method: http.MethodGet, path: "/untold/echo"}); got.Status != http.StatusServiceUnavailable {
+		t.Errorf("without the password: %d %s", got.Status, got.Body)
+	}
+}
