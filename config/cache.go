@@ -66,6 +66,6 @@ func (r *resolver) cacheStore() {
 		MaxEntryBytes: int(cmp.Or(m.GetMaxEntryBytes(), DefaultMaxEntryBytes)), //nolint:gosec // the schema bounds it
 	}
 	if m.GetRedis() != "" {
-		r.config.CacheStore.Redis = r.secret("cache_store.redis", m.GetRedis())
+		r.config.CacheStore.Redis = r.redis("cache_store.redis", m.GetRedis())
 	}
 }

@@ -20,7 +20,8 @@ func (v *variables) limits(m *tollgatev1.Config) {
 		strategy = "fixed-window"
 	}
 	add := func(name, path, requests string, clients []string) {
-		v.names[fmt.Sprintf("limits[%d]", len(m.GetLimits()))] = name
+		field := fmt.Sprintf("limits[%d]", len(m.GetLimits()))
+		v.names[field], v.names[field+".strategy"] = name, "RATE_LIMIT_STRATEGY"
 		m.Limits = append(m.Limits, &tollgatev1.Limit{Requests: requests, Path: path, Clients: clients, Per: "path", Strategy: strategy})
 	}
 	global := cmp.Or(v.get("GLOBAL_RATE_LIMIT"), noLimit)

@@ -235,6 +235,6 @@ func (r *resolver) limitStore() {
 	}
 	r.config.LimitStore = LimitStore{Local: m.GetOnError() == "local"}
 	if m.GetRedis() != "" {
-		r.config.LimitStore.Redis = r.secret("limit_store.redis", m.GetRedis())
+		r.config.LimitStore.Redis = r.redis("limit_store.redis", m.GetRedis())
 	}
 }

@@ -57,6 +57,7 @@ func Parse(file string, content []byte, environment Environment) (*Config, error
 		return nil, document.locate(problems)
 	}
 	config.Source = file
+	config.warnOfProxies(environment)
 	return config, nil
 }
 
@@ -86,21 +87,6 @@ func parseYAML(file string, content []byte) (*document, error) {
 		return nil, Problems{{File: file, Line: more.Line, Column: max(more.Column, 1), Message: "a second YAML document: the file must hold one"}}
 	}
 	return &document{file: file, root: root.Content[0]}, nil
-}
-
-// yamlLine is how the YAML parser names a line.
-var yamlLine = regexp.MustCompile(`^line (\d+): `)
-
-// yamlProblem takes the parser's own name and the line out of its errors.
-func yamlProblem(file string, err error) Problem {
-	p := Problem{File: file, Message: strings.TrimPrefix(err.Error(), "yaml: ")}
-	if match := yamlLine.FindStringSubmatch(p.Message); match != nil {
-		p.Line, _ = strconv.Atoi(match[1])
-		p.Column = 1
-		p.Message = p.Message[len(match[0]):]
-	}
-	p.Message = "not YAML: " + p.Message
-	return p
 }
 
 // decodeError is how protoyaml begins an error: FILE:LINE:COLUMN MESSAGE. The lines after it quote

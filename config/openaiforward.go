@@ -52,6 +52,7 @@ func parseEnv(file, content string, environment Environment) (*Config, *tollgate
 	}
 	config.Source = v.source()
 	config.Warnings = append(config.Warnings, v.warnings...)
+	config.warnOfProxies(environment)
 	return config, message, nil
 }
 

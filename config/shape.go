@@ -65,7 +65,7 @@ func (s *shape) value(node *yaml.Node, f field) {
 	case !f.descriptor.IsList():
 		s.single(node, f)
 	case list.Kind != yaml.SequenceNode:
-		s.complain(node, f.path, "must be a list: write each item after -")
+		s.complain(node, f.path, "must be a list: [a, b], or each item on a line of its own after -")
 	default:
 		for i, item := range list.Content {
 			s.single(item, field{path: fmt.Sprintf("%s[%d]", f.path, i), descriptor: f.descriptor})

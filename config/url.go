@@ -90,6 +90,17 @@ func (u *Upstream) URL() string {
 	return scheme + u.Authority() + u.BasePath
 }
 
+// redis reads a Redis' URL, of which only the beginning is looked at: the rest is its client's to read.
+func (r *resolver) redis(field, written string) Secret {
+	before := len(r.problems)
+	url := r.secret(field, written)
+	scheme, _, _ := strings.Cut(url.Reveal(), "://")
+	if len(r.problems) == before && !slices.Contains([]string{"redis", "rediss", "unix"}, scheme) {
+		r.problem(field, "must begin with redis://, like redis://127.0.0.1:6379, or rediss:// for TLS, or unix:// for a socket")
+	}
+	return url
+}
+
 // proxy reads a proxy's URL and looks its host up: Envoy takes addresses only.
 func (r *resolver) proxy(field, text string) netip.AddrPort {
 	if written, err := url.Parse(text); err == nil && written.User != nil {

@@ -38,6 +38,7 @@ func newVariables(file, content string, environment Environment) *variables {
 	}
 	fromFile, broken := readDotenv(content, environment)
 	v.fromFile = fromFile
+	v.unknown()
 	for _, b := range broken {
 		v.broken(b)
 	}
@@ -78,8 +79,14 @@ func (v *variables) get(name string) string {
 	return strings.TrimFunc(value, isSpace)
 }
 
-// isTrue reads a variable that is a switch.
-func (v *variables) isTrue(name string) bool { return strings.EqualFold(v.get(name), "true") }
+// isTrue reads a variable that is a switch. As in OpenAI-Forward, all but true is false.
+func (v *variables) isTrue(name string) bool {
+	value := v.get(name)
+	if value != "" && !strings.EqualFold(value, "true") && !strings.EqualFold(value, "false") {
+		v.warnOnce("%s is neither true nor false, and counts as false, as in OpenAI-Forward: write true to switch it on", name)
+	}
+	return strings.EqualFold(value, "true")
+}
 
 // list is a variable that holds items between commas; empty items do not count.
 func (v *variables) list(name string) []string {
@@ -99,6 +106,13 @@ func (v *variables) words(name string) []string {
 
 func (v *variables) warn(format string, args ...any) {
 	v.warnings = append(v.warnings, fmt.Sprintf(format, args...))
+}
+
+// warnOnce is warn for what may be noticed again.
+func (v *variables) warnOnce(format string, args ...any) {
+	if !slices.Contains(v.warnings, fmt.Sprintf(format, args...)) {
+		v.warn(format, args...)
+	}
 }
 
 // problem complains about a variable.
