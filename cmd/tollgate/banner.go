@@ -31,23 +31,26 @@ type box struct {
 }
 
 // banner shows what starts, as OpenAI-Forward does: for every route where it leads and who may pass.
-// No key is in it.
+// No key is in it. Warnings are not, either: `tollgate serve`, which starts with it, logs them.
 func banner(w io.Writer, c *config.Config, colour bool) {
 	b := box{w: w, colour: colour}
 	b.title("tollgate " + version)
 	b.row("clients connect to", c.Listener.Address.String()+scheme(c), accent)
-	b.row("operators look at", "http://"+c.Admin.Address.String()+"/readyz", accent)
+	b.row("operators look at", "http://"+c.Admin.Address.String()+looks(c), accent)
 	b.row("configuration", c.Source, accent)
 	b.row("clients", strconv.Itoa(len(c.Clients)), accent)
 	b.end()
 	for _, r := range c.Routes {
 		b.route(c, r)
 	}
-	for _, warning := range c.Warnings {
-		for i, line := range wrap("warning: "+warning, boxWidth) {
-			b.line(alarm, strings.Repeat(" ", 2*min(i, 1))+line)
-		}
+}
+
+// looks is what operators find at their address.
+func looks(c *config.Config) string {
+	if c.Admin.MetricsOnly {
+		return "/metrics"
 	}
+	return " (dashboard)"
 }
 
 func scheme(c *config.Config) string {
@@ -129,10 +132,17 @@ func (b box) choices(r *config.Route) {
 
 // limits shows how many requests and tokens may pass, and where they are counted.
 func (b box) limits(c *config.Config, r *config.Route) {
+	counted := false
 	for _, l := range r.Limits {
-		b.row(string(l.Of), limitText(l), accent)
+		if reached(c, r, l.Path) {
+			counted = true
+			b.row(string(l.Of), limitText(l), accent)
+		}
 	}
 	for _, p := range r.Pace {
+		if !reached(c, r, p.Path) {
+			continue
+		}
 		text := rate.Format(p.Rates) + " an answer"
 		if p.Path != "" {
 			text += ", " + p.Path
@@ -140,9 +150,26 @@ func (b box) limits(c *config.Config, r *config.Route) {
 		text += namesText(p.Clients)
 		b.row("events", text, accent)
 	}
-	if len(r.Limits) > 0 {
+	if counted {
 		b.row("counted in", map[bool]string{true: "memory", false: "redis"}[c.LimitStore.Redis.Reveal() == ""], accent)
 	}
+}
+
+// reached tells whether a route has requests whose path begins so: a rule for all routes is shown at those where it
+// can hold.
+func reached(c *config.Config, r *config.Route, path string) bool {
+	if path == "" || strings.HasPrefix(r.Prefix, path) {
+		return true
+	}
+	for _, asked := range []string{path, path + "x"} { // a rule's path need not end with a segment
+		first := slices.IndexFunc(c.Routes, func(other *config.Route) bool { // the longest prefix is first
+			return other.Prefix == "/" || asked == other.Prefix || strings.HasPrefix(asked, other.Prefix+"/")
+		})
+		if first >= 0 && c.Routes[first].Prefix == r.Prefix {
+			return true
+		}
+	}
+	return false
 }
 
 // namesText says whose requests are meant, where not everyone's.

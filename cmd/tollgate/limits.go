@@ -26,7 +26,7 @@ func newLimits(ctx context.Context, log *zap.Logger, c config.LimitStore) (limit
 	if c.Local {
 		onError = limit.UseLocal
 	}
-	return &limit.Fallback{
+	store := &limit.Fallback{
 		Primary: shared,
 		Local:   memory,
 		OnError: onError,
@@ -37,5 +37,7 @@ func newLimits(ctx context.Context, log *zap.Logger, c config.LimitStore) (limit
 			}
 			log.Error("Redis cannot be reached", zap.String("limited_requests_are", map[bool]string{true: "counted here alone", false: "refused"}[c.Local]), zap.Error(err))
 		},
-	}, nil
+	}
+	go func() { _, _ = store.Check(ctx, nil) }() // who starts it shall hear by OnChange, before the first client does
+	return store, nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -26,6 +27,19 @@ func sharedSocket(listen string) string {
 		return ""
 	}
 	return path
+}
+
+// portHint says what to do about a port that cannot be opened; where says what names another.
+func portHint(err error, where string) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "is another tollgate running? stop it, or choose another address by " + where
+	case errors.Is(err, os.ErrPermission):
+		return "ports below 1024 are for root and for programs with CAP_NET_BIND_SERVICE: choose another by " + where
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "this machine has no such address: 0.0.0.0 stands for all that it has, by " + where
+	}
+	return "choose another address by " + where
 }
 
 // local tells whether an address can be reached from this machine only.
@@ -66,7 +80,7 @@ func listenOn(ctx context.Context, address string) (net.Listener, error) {
 	if !isUnix {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		if err != nil {
-			return nil, withHint(fmt.Errorf("listening for Envoy: %w", err), "is another tollgate running? stop it, or choose another --listen")
+			return nil, withHint(fmt.Errorf("listening for Envoy: %w", err), portHint(err, "--listen"))
 		}
 		return listener, nil
 	}

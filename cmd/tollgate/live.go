@@ -139,13 +139,34 @@ func (l *live) reload(ctx context.Context) bool {
 		return false
 	}
 	l.log.Info("a new configuration is in force", zap.String("from", next.Source), zap.Duration("took", time.Since(begin)))
-	if !reflect.DeepEqual(next.Admin, current.Admin) {
-		l.log.Warn("admin changes at the next start only")
+	if names := atStart(current, next); len(names) > 0 {
+		l.log.Warn("what differs here counts from the next start on; until then it stays as it was", zap.Strings("fields", names))
 	}
 	for _, warning := range next.Warnings {
 		l.log.Warn(warning)
 	}
 	return true
+}
+
+// atStart names what differs of the fields that a process reads when it starts, and not again.
+func atStart(current, next *config.Config) []string {
+	var names []string
+	for _, field := range []struct {
+		name   string
+		differ bool
+	}{
+		{"admin", !reflect.DeepEqual(next.Admin, current.Admin)},
+		{"limit_store", !reflect.DeepEqual(next.LimitStore, current.LimitStore)},
+		{"cache_store", !reflect.DeepEqual(next.CacheStore, current.CacheStore)},
+		{"chat_log", !reflect.DeepEqual(next.ChatLog, current.ChatLog)},
+		{"telemetry.traces", !reflect.DeepEqual(next.Traces, current.Traces)},
+		{"telemetry.access_log", (next.Listener.AccessLog == "") != (current.Listener.AccessLog == "")},
+	} {
+		if field.differ {
+			names = append(names, field.name)
+		}
+	}
+	return names
 }
 
 // ready answers /readyz: 200 when an Envoy runs the configuration in force and, where it is on this

@@ -48,6 +48,9 @@ It reads tollgate.yaml in the working directory, else OpenAI-Forward's openai-fo
 		SilenceErrors: true,
 		Version:       version,
 	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return withHint(err, "`"+cmd.CommandPath()+" --help` lists the flags")
+	})
 	cmd.SetVersionTemplate("tollgate {{.Version}}\n")
 	cmd.AddCommand(
 		runCommand(), serveCommand(), validateCommand(), schemaCommand(), importCommand(), exportCommand(), bootstrapCommand(),

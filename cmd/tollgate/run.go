@@ -118,9 +118,8 @@ func newEnough(ctx context.Context, log *zap.Logger, program string) error {
 // reserve sees that nobody holds the ports yet: Envoy would share them silently with another Envoy.
 // Operators' default port may move where it is taken; the banner shows where to.
 func reserve(ctx context.Context, from *source, c *config.Config) error {
-	const hint = "is another tollgate running? stop it, or choose other addresses in tollgate.yaml or by --port and --admin"
 	if _, err := probe(ctx, c.Listener.Address.String()); err != nil {
-		return withHint(fmt.Errorf("the port for clients cannot be had: %w", err), hint)
+		return withHint(fmt.Errorf("the port for clients cannot be had: %w", err), portHint(err, "listener.address in tollgate.yaml or --port"))
 	}
 	_, err := probe(ctx, c.Admin.Address.String())
 	if c.Admin.Address.Port() == c.Listener.Address.Port() {
@@ -131,7 +130,7 @@ func reserve(ctx context.Context, from *source, c *config.Config) error {
 		from.admin = c.Admin.Address.String()
 	}
 	if err != nil {
-		return withHint(fmt.Errorf("the port for operators cannot be had: %w", err), hint)
+		return withHint(fmt.Errorf("the port for operators cannot be had: %w", err), portHint(err, "admin.address in tollgate.yaml or --admin"))
 	}
 	return nil
 }

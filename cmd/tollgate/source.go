@@ -76,6 +76,8 @@ func (s *source) load() (*config.Config, error) {
 		return nil, fmt.Errorf("the configuration cannot be used:\n%w", indent(problems))
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, withHint(err, "name the file by --config or --env, or start where tollgate.yaml is")
+	case errors.Is(err, fs.ErrPermission):
+		return nil, withHint(err, "whoever runs tollgate must be able to read it: chown it to them; it may hold keys")
 	case err != nil:
 		return nil, err
 	}
@@ -88,7 +90,7 @@ func (s *source) load() (*config.Config, error) {
 	}
 	if s.admin != "" {
 		if c.Admin.Address, err = netip.ParseAddrPort(s.admin); err != nil {
-			return nil, fmt.Errorf("--admin must be IP:PORT: %w", err)
+			return nil, fmt.Errorf("--admin must be IP:PORT, such as %s, and not %q", config.DefaultAdmin, s.admin)
 		}
 		if c.Admin.Exposed() {
 			return nil, fmt.Errorf("--admin %s %s", s.admin, config.ExposedHint)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,12 +39,21 @@ func supervise(ctx context.Context, log *zap.Logger, children ...child) error {
 	defer cancel()
 	var running sync.WaitGroup
 	errs := make([]error, len(children))
+	var failed atomic.Bool
 	stop := ctx.Done() // of the first child; the next stops when this one has
 	for i, c := range children {
 		mine, done := stop, make(chan struct{})
+		if drain := c.drain; drain != nil {
+			c.drain = func(ctx context.Context) {
+				if !failed.Load() { // nobody is served by half of them
+					drain(ctx)
+				}
+			}
+		}
 		running.Go(func() {
 			defer close(done)
 			if errs[i] = c.keep(log.With(zap.String("process", c.name)), mine); errs[i] != nil {
+				failed.Store(true)
 				cancel()
 			}
 		})

@@ -235,11 +235,14 @@ func TestProgramThatIsMissing(t *testing.T) {
 	}
 }
 
-// TestChildThatCannotBeRun: what a start finds wrong is said once, and not tried again and again.
+// TestChildThatCannotBeRun: what a start finds wrong is said once, and not tried again and again. Nothing is drained:
+// nobody was served.
 func TestChildThatCannotBeRun(t *testing.T) {
 	t.Parallel()
 	r := newReports(t)
-	err := supervise(t.Context(), zap.NewNop(), role("one", "stay", r.write), role("two", "cannot", r.write))
+	drains := role("one", "stay", r.write)
+	drains.drain = func(context.Context) { t.Error("a child is drained that has served nobody") }
+	err := supervise(t.Context(), zap.NewNop(), drains, role("two", "cannot", r.write))
 	if err == nil || !strings.Contains(err.Error(), "two cannot be run") {
 		t.Errorf("got %v, want who cannot be run", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 )
@@ -31,11 +32,19 @@ and exits with 1; what is allowed but may surprise is a warning. Nothing is star
 			for _, warning := range c.Warnings {
 				fmt.Fprintln(cmd.ErrOrStderr(), "warning: "+warning)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid: %d routes, %d upstreams, %d clients\n",
-				c.Source, len(c.Routes), len(c.Upstreams), len(c.Clients))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid: %s, %s, %s\n",
+				c.Source, count(len(c.Routes), "route"), count(len(c.Upstreams), "upstream"), count(len(c.Clients), "client"))
 			return nil
 		},
 	}
 	from.addFlags(cmd.Flags())
 	return cmd
+}
+
+// count says how many things there are.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return strconv.Itoa(n) + " " + thing
 }
