@@ -42,8 +42,8 @@ type Config struct {
 	Usage   bool     // whether answers are read to count tokens
 	Traces  *Traces  // nil: no spans
 
-	// Text is the whole of it as YAML, for operators: secrets are fingerprints.
-	Text string
+	// Text gives the whole of it as YAML, for operators: secrets are fingerprints.
+	Text func() string `json:"-"`
 
 	// Warnings are sentences that whoever starts Tollgate should read: doors that stand open,
 	// settings that have no effect.
@@ -58,7 +58,7 @@ type Config struct {
 // Equal tells whether two configurations mean the same.
 func (c *Config) Equal(other *Config) bool {
 	a, b := *c, *other
-	a.Text, b.Text = "", "" // the same can be written in several ways
+	a.Text, b.Text = nil, nil // the same can be written in several ways
 	return reflect.DeepEqual(a, b)
 }
 

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protopath"
@@ -16,12 +18,21 @@ func secretFields() map[string]bool {
 	return map[string]bool{"keys": true, "token": true, "redis": true}
 }
 
+// mostShown is up to which size, encoded, a configuration is shown: nobody reads more, and writing it takes long.
+const mostShown = 8 << 20
+
 // masked writes a configuration for operators to read: as YAML, with what is set, every secret as its
-// fingerprint. References to files and digests of keys stay, environment variables are gone.
-func masked(message *tollgatev1.Config, config *Config) string {
+// fingerprint. References to files and digests of keys stay, environment variables are gone. It is written when
+// it is asked for first; until then no secret is kept either.
+func masked(message *tollgatev1.Config, config *Config) func() string {
+	if size := proto.Size(message); size > mostShown {
+		return func() string {
+			return fmt.Sprintf("# The configuration is too large to be shown here: %d MB.\n", size>>20)
+		}
+	}
 	shown, ok := proto.Clone(message).(*tollgatev1.Config)
 	if !ok {
-		return ""
+		panic("bug: a clone of another type")
 	}
 	secrets := secretsIn(reflect.ValueOf(config), map[uintptr]bool{})
 	fields := secretFields()
@@ -33,11 +44,13 @@ func masked(message *tollgatev1.Config, config *Config) string {
 		}
 		return nil
 	})
-	written, err := render(shown)
-	if err != nil {
-		return ""
-	}
-	return string(written)
+	return sync.OnceValue(func() string {
+		written, err := render(shown)
+		if err != nil {
+			return "# " + oneLine(err.Error()) + "\n"
+		}
+		return string(written)
+	})
 }
 
 // fieldOf names the field that a value is in, also where that is a list.

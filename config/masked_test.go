@@ -1,10 +1,13 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	tollgatev1 "tollgate/proto/tollgate/v1"
 )
 
 // No secret shows in what operators read, whichever way it came in and wherever it is written again.
@@ -21,9 +24,18 @@ cache_store: {redis: "redis://:sk-sentinel-cache@127.0.0.1"}
 	variables := environmentOf(map[string]string{"TOKEN": "sk-sentinel-token-0123", "KEY": "sk-sentinel-upstream"})
 	c, err := Parse("tollgate.yaml", []byte(yaml), variables)
 	require.NoError(t, err)
-	require.NotContains(t, c.Text, "sentinel")
-	require.Contains(t, c.Text, "url: https://api.openai.com")
-	require.Contains(t, c.Text, "sha256:2c26b46b")
-	require.Equal(t, 6, strings.Count(c.Text, "[secret "), c.Text)
-	require.Contains(t, c.Text, "[secret "+NewSecret("sk-sentinel-upstream").Fingerprint()+"]")
+	text := c.Text()
+	require.NotContains(t, text, "sentinel")
+	require.Contains(t, text, "url: https://api.openai.com")
+	require.Contains(t, text, "sha256:2c26b46b")
+	require.Equal(t, 6, strings.Count(text, "[secret "), text)
+	require.Contains(t, text, "[secret "+NewSecret("sk-sentinel-upstream").Fingerprint()+"]")
+}
+
+// A configuration that nobody would read to its end is not written.
+func TestTooLargeToShow(t *testing.T) {
+	t.Parallel()
+	name := strings.Repeat("x", 1<<20)
+	message := &tollgatev1.Config{Routes: slices.Repeat([]*tollgatev1.Route{{Prefix: name}}, 9)}
+	require.Equal(t, "# The configuration is too large to be shown here: 9 MB.\n", masked(message, &Config{})())
 }

@@ -145,13 +145,10 @@ func (f *fleet) caughtUp(e *envoy) {
 	}
 }
 
-// expect begins to look out for acknowledgements of what is about to be set, by all that are connected now or
-// come later. What it returns waits until all have them, with the first rejection or the context's error.
-func (f *fleet) expect(parts Parts) (reached func(context.Context) error) {
-	g := &goal{wanted: map[string]versions{}, behind: map[*envoy]struct{}{}, reached: make(chan error, 1)}
-	for name, part := range parts {
-		g.wanted[name] = part.versions()
-	}
+// expect begins to look out for acknowledgements of what is about to be set, by group, by all that are connected now
+// or come later. What it returns waits until all have them, with the first rejection or the context's error.
+func (f *fleet) expect(wanted map[string]versions) (reached func(context.Context) error) {
+	g := &goal{wanted: wanted, behind: map[*envoy]struct{}{}, reached: make(chan error, 1)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range f.envoys {

@@ -42,6 +42,12 @@ func hashOf(content ...proto.Message) string {
 	return hex.EncodeToString(digest.Sum(nil)[:6])
 }
 
+// digestOf is the same of what is encoded.
+func digestOf(wire []byte) string {
+	digest := sha256.Sum256(wire)
+	return hex.EncodeToString(digest[:6])
+}
+
 // encode cannot fail on messages that this package builds: they hold valid UTF-8 and no required fields.
 func encode(m proto.Message) []byte {
 	wire, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)

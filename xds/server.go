@@ -134,7 +134,7 @@ func (s *Server) rollBack(previous, leaving Parts) {
 // push sets the resources and waits until every connected Envoy has acknowledged those awaited, or
 // one has rejected some. An Envoy that says nothing for acknowledgeWithin does not hold up the others.
 func (s *Server) push(ctx context.Context, parts, awaited Parts) error {
-	reached := s.fleet.expect(awaited)
+	reached := s.fleet.expect(s.shelf.versionsOf(awaited))
 	defer s.fleet.expectNothing()
 	s.shelf.set(parts)
 	ctx, cancel := context.WithTimeout(ctx, acknowledgeWithin)

@@ -3,7 +3,9 @@ package xds
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"strings"
 	"sync"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -21,7 +23,7 @@ type shelf struct {
 	mu      sync.Mutex
 	parts   map[string]*part                         // by group; nil before the first set
 	waiting map[string]map[*watch]struct{}           // by type URL
-	encoded map[types.Resource]*discoveryv3.Resource // of what lies on the shelf now
+	encoded map[types.Resource]*discoveryv3.Resource // of what lies on the shelf now, and what is to come
 }
 
 // part is what the Envoys of one group shall have.
@@ -39,7 +41,7 @@ type watch struct {
 }
 
 func newShelf() *shelf {
-	return &shelf{waiting: map[string]map[*watch]struct{}{}}
+	return &shelf{waiting: map[string]map[*watch]struct{}{}, encoded: map[types.Resource]*discoveryv3.Resource{}}
 }
 
 // groupOf is the group that an Envoy says it belongs to.
@@ -67,29 +69,55 @@ func (s *shelf) set(parts Parts) {
 
 // encode makes a part of resources. Those that lay there before are taken as they are.
 func (s *shelf) encode(r *Resources, before map[types.Resource]*discoveryv3.Resource) *part {
-	p := &part{version: r.Version(), resources: map[string]map[string]*discoveryv3.Resource{}, versions: versions{}}
-	for kind, list := range r.byType() {
+	p := &part{resources: map[string]map[string]*discoveryv3.Resource{}, versions: versions{}}
+	var all strings.Builder
+	for kind := range types.UnknownType {
 		typeURL, _ := cache.GetResponseTypeURL(kind)
+		list := r.byType()[kind]
 		named := make(map[string]*discoveryv3.Resource, len(list))
 		for _, message := range list {
-			ready := before[message]
-			if ready == nil {
-				ready = s.encoded[message]
+			if ready := before[message]; ready != nil {
+				s.encoded[message] = ready
 			}
-			if ready == nil {
-				ready = &discoveryv3.Resource{
-					Name:     cache.GetResourceName(message),
-					Version:  hashOf(message),
-					Resource: &anypb.Any{TypeUrl: typeURL, Value: encode(message)},
-				}
-			}
-			s.encoded[message] = ready
+			ready := s.ready(typeURL, message)
 			named[ready.GetName()] = ready
 			p.versions.of(typeURL)[ready.GetName()] = ready.GetVersion()
+			_, _ = fmt.Fprintf(&all, "%q %q\n", ready.GetName(), ready.GetVersion())
 		}
 		p.resources[typeURL] = named
 	}
+	p.version = digestOf([]byte(all.String()))
 	return p
+}
+
+// ready is a resource as it goes to Envoys. It is encoded once: many routes take a while.
+func (s *shelf) ready(typeURL string, message types.Resource) *discoveryv3.Resource {
+	if s.encoded[message] == nil {
+		wire := encode(message)
+		s.encoded[message] = &discoveryv3.Resource{
+			Name: cache.GetResourceName(message), Version: digestOf(wire),
+			Resource: &anypb.Any{TypeUrl: typeURL, Value: wire},
+		}
+	}
+	return s.encoded[message]
+}
+
+// versionsOf says what Envoys of each group must have acknowledged to run parts, which are about to be set.
+func (s *shelf) versionsOf(parts Parts) map[string]versions {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]versions, len(parts))
+	for name, resources := range parts {
+		all[name] = versions{}
+		for kind, list := range resources.byType() {
+			typeURL, _ := cache.GetResponseTypeURL(kind)
+			for _, message := range list {
+				ready := s.ready(typeURL, message)
+				all[name].of(typeURL)[ready.GetName()] = ready.GetVersion()
+			}
+		}
+	}
+	return all
 }
 
 // partOf is what a group shall have; nil before the first set.

@@ -26,18 +26,6 @@ func (r *Resources) messages() []proto.Message {
 // versions are those of single resources: by type URL, then by name.
 type versions map[string]map[string]string
 
-// versions says what an Envoy must have acknowledged to run the resources.
-func (r *Resources) versions() versions {
-	all := versions{}
-	for kind, list := range r.byType() {
-		typeURL, _ := cache.GetResponseTypeURL(kind)
-		for _, message := range list {
-			all.of(typeURL)[cache.GetResourceName(message)] = hashOf(message)
-		}
-	}
-	return all
-}
-
 // beforeRoutes is what can be acknowledged before listeners and routes lead to it.
 func (r *Resources) beforeRoutes() *Resources {
 	early := r.without(&Resources{})

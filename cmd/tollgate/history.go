@@ -25,13 +25,14 @@ type history struct {
 
 // took notes that a configuration is in force.
 func (h *history) took(c *config.Config, version string) {
+	text := c.Text()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	entry := dashboard.Reloading{At: time.Now(), From: c.Source, Version: version}
 	if h.text != "" {
-		entry.Changed = changed(h.text, c.Text)
+		entry.Changed = changed(h.text, text)
 	}
-	h.text = c.Text
+	h.text = text
 	h.add(entry)
 }
 

@@ -13,8 +13,8 @@ import (
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	h := &history{}
-	h.took(&config.Config{Source: "a.yaml", Text: "a\nb\nb\n"}, "1")
-	h.took(&config.Config{Source: "a.yaml", Text: "a\nb\nc\n"}, "2")
+	h.took(&config.Config{Source: "a.yaml", Text: text("a\nb\nb\n")}, "1")
+	h.took(&config.Config{Source: "a.yaml", Text: text("a\nb\nc\n")}, "2")
 	require.Nil(t, h.failed())
 	h.turnedDown("a.yaml", errors.New("no"))
 	require.Equal(t, "no", h.failed().Error)
@@ -23,9 +23,11 @@ func TestHistory(t *testing.T) {
 	require.Equal(t, []string{"- b", "+ c"}, shown.History[1].Changed)
 	require.Empty(t, shown.History[2].Changed)
 	for range 2 * remembered {
-		h.took(&config.Config{Text: strings.Repeat("x\n", 2*changedLines)}, "3")
-		h.took(&config.Config{Text: "y"}, "4")
+		h.took(&config.Config{Text: text(strings.Repeat("x\n", 2*changedLines))}, "3")
+		h.took(&config.Config{Text: text("y")}, "4")
 	}
 	require.Len(t, h.show().History, remembered)
 	require.Len(t, h.show().History[0].Changed, changedLines+1)
 }
+
+func text(of string) func() string { return func() string { return of } }

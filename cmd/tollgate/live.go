@@ -53,9 +53,10 @@ func (l *live) apply(ctx context.Context, next *config.Config) error {
 		}
 		return fmt.Errorf("bringing the configuration into force: %w", err)
 	}
+	version := resources.Version()
 	l.current = next
-	l.metrics.Configured(resources.Version())
-	l.history.took(next, resources.Version())
+	l.metrics.Configured(version)
+	l.history.took(next, version)
 	return nil
 }
 
