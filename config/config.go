@@ -82,6 +82,7 @@ type Listener struct {
 	MaxBody        uint64        // bytes of a request's body, on routes that do not say otherwise
 	RequestTimeout time.Duration // until a request has arrived
 	MaxConnections uint32        // clients that are connected; 0: as many as Envoy bears
+	HTTP3          bool          // as well, on the same port of UDP
 }
 
 // Certificate is a certificate chain and its private key, both PEM.

@@ -145,6 +145,9 @@ func dump(c *Config) string {
 	if l.MaxBody != DefaultMaxBody || l.RequestTimeout != DefaultRequestTimeout || l.MaxConnections > 0 {
 		line("  max_body_bytes=%d request_timeout=%s max_connections=%d", l.MaxBody, l.RequestTimeout, l.MaxConnections)
 	}
+	if l.HTTP3 {
+		line("  http3")
+	}
 	if l.TLS != nil && l.TLS.ClientCA != "" {
 		line("  clients show certificates")
 	}

@@ -78,7 +78,18 @@ func (r *resolver) listener(field string, m *tollgatev1.Listener) Listener {
 		MaxBody:        cmp.Or(m.GetMaxBodyBytes(), DefaultMaxBody),
 		RequestTimeout: duration(m.GetRequestTimeout(), DefaultRequestTimeout),
 		MaxConnections: m.GetMaxConnections(),
+		HTTP3:          r.http3(field, m),
 	}
+}
+
+func (r *resolver) http3(field string, m *tollgatev1.Listener) bool {
+	switch {
+	case m.GetHttp3() && m.GetTls() == nil:
+		r.problem(field+".http3", "needs tls: HTTP/3 is never spoken in the clear")
+	case m.GetHttp3() && m.GetTls().GetClientCaFile() != "":
+		r.problem(field+".http3", "stands beside tls.client_ca_file, and Envoy cannot ask for a client's certificate by HTTP/3: leave one of them out")
+	}
+	return m.GetHttp3()
 }
 
 func (r *resolver) clients() {

@@ -24,16 +24,8 @@ const managerFilter = "envoy.filters.network.http_connection_manager"
 
 // listener is the port that clients connect to.
 func listener(c *config.Config, secured *tlsv3.DownstreamTlsContext, tracing *hcmv3.HttpConnectionManager_Tracing) *listenerv3.Listener {
-	l, manager := &c.Listener, connectionManager(&c.Listener)
-	manager.HttpFilters = httpFilters(l, bodyLimits(c))
-	// What is said on a WebSocket is no body, and has no bound.
-	manager.UpgradeConfigs = []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket", Filters: httpFilters(l, nil)}}
-	manager.RequestTimeout = durationpb.New(l.RequestTimeout)
-	if tracing != nil {
-		manager.Tracing = tracing
-		manager.RequestIdExtension = noRequestID()
-	}
-	chain := &listenerv3.FilterChain{Filters: append(connectionLimit(l), networkFilter(managerFilter, manager))}
+	l := &c.Listener
+	chain := &listenerv3.FilterChain{Filters: append(connectionLimit(l), networkFilter(managerFilter, clientManager(c, tracing)))}
 	if secured != nil {
 		chain.TransportSocket = &corev3.TransportSocket{
 			Name:       "envoy.transport_sockets.tls",
@@ -48,6 +40,20 @@ func listener(c *config.Config, secured *tlsv3.DownstreamTlsContext, tracing *hc
 		FilterChains:                  []*listenerv3.FilterChain{chain},
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(bufferLimit),
 	}
+}
+
+// clientManager is how Envoy speaks HTTP with clients, and what it does with their requests.
+func clientManager(c *config.Config, tracing *hcmv3.HttpConnectionManager_Tracing) *hcmv3.HttpConnectionManager {
+	l, manager := &c.Listener, connectionManager(&c.Listener)
+	manager.HttpFilters = httpFilters(l, bodyLimits(c))
+	// What is said on a WebSocket is no body, and has no bound.
+	manager.UpgradeConfigs = []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket", Filters: httpFilters(l, nil)}}
+	manager.RequestTimeout = durationpb.New(l.RequestTimeout)
+	if tracing != nil {
+		manager.Tracing = tracing
+		manager.RequestIdExtension = noRequestID()
+	}
+	return manager
 }
 
 func networkFilter(name string, settings proto.Message) *listenerv3.Filter {

@@ -49,7 +49,11 @@ func build(c *config.Config, systemCA, shared string) (*Resources, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Listeners = append(r.Listeners, listener(c, r.serverTLS(c.Listener.TLS), tracing))
+	secured := r.serverTLS(c.Listener.TLS)
+	r.Listeners = append(r.Listeners, listener(c, secured, tracing))
+	if c.Listener.HTTP3 {
+		r.Listeners = append(r.Listeners, http3Listener(c, secured, tracing))
+	}
 	r.Routes = append(r.Routes, routeConfiguration(c, to))
 	if shared != "" && slices.ContainsFunc(c.Routes, sharesCalls) {
 		r.Listeners = append(r.Listeners, sharedListener(&c.Listener, shared))

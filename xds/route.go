@@ -42,6 +42,7 @@ func routeConfiguration(c *config.Config, to map[*config.Route][]lead) *routev3.
 		VirtualHosts:     []*routev3.VirtualHost{host},
 		ValidateClusters: wrapperspb.Bool(true), // a route to nowhere is a NACK, not a 503
 
+		ResponseHeadersToAdd:            alternative(&c.Listener),
 		RequestHeadersToRemove:          config.HopHeaders(),
 		MostSpecificHeaderMutationsWins: true, // clientAddress adds what this takes away
 	}

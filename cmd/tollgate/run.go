@@ -118,10 +118,14 @@ func newEnough(ctx context.Context, log *zap.Logger, program string) error {
 // reserve sees that nobody holds the ports yet: Envoy would share them silently with another Envoy.
 // Operators' default port may move where it is taken; the banner shows where to.
 func reserve(ctx context.Context, from *source, c *config.Config) error {
-	if _, err := probe(ctx, c.Listener.Address.String()); err != nil {
+	_, err := probe(ctx, c.Listener.Address.String())
+	if err == nil && c.Listener.HTTP3 {
+		err = probeUDP(ctx, c.Listener.Address.String())
+	}
+	if err != nil {
 		return withHint(fmt.Errorf("the port for clients cannot be had: %w", err), portHint(err, "listener.address in tollgate.yaml or --port"))
 	}
-	_, err := probe(ctx, c.Admin.Address.String())
+	_, err = probe(ctx, c.Admin.Address.String())
 	if c.Admin.Address.Port() == c.Listener.Address.Port() {
 		err = errors.New("it is that for clients: give operators another by --admin")
 	}
@@ -143,4 +147,13 @@ func probe(ctx context.Context, address string) (netip.AddrPort, error) {
 	}
 	defer func() { _ = listener.Close() }()
 	return netip.ParseAddrPort(listener.Addr().String()) //nolint:wrapcheck // it is one
+}
+
+// probeUDP opens a port of UDP for a moment.
+func probeUDP(ctx context.Context, address string) error {
+	socket, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp", address)
+	if err != nil {
+		return err //nolint:wrapcheck // the caller says what the port is for
+	}
+	return socket.Close() //nolint:wrapcheck // likewise
 }

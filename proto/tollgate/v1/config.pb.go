@@ -1181,8 +1181,12 @@ type Listener struct {
 	// have 1000 requests under way. Default: any number, as far as Envoy goes (see `tollgate bootstrap --help`:
 	// 50000, or what open files allow).
 	MaxConnections uint32 `protobuf:"varint,32,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Speak HTTP/3 as well: on the same port, by UDP, which must be let through to it. Answers tell clients so
+	// (alt-svc). It needs tls, without client_ca_file. Its connections are counted apart from others: max_connections
+	// of them, or 50000. Default: no.
+	Http3         bool `protobuf:"varint,120,opt,name=http3,proto3" json:"http3,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Listener) Reset() {
@@ -1269,6 +1273,13 @@ func (x *Listener) GetMaxConnections() uint32 {
 		return x.MaxConnections
 	}
 	return 0
+}
+
+func (x *Listener) GetHttp3() bool {
+	if x != nil {
+		return x.Http3
+	}
+	return false
 }
 
 // A server's certificate. Renewed files take effect at once, and no connection ends.
@@ -2392,7 +2403,7 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\bprotocol\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17R\x00R\x04grpcR\rhttp/protobufR\bprotocol\x124\n" +
 	"\x06sample\x18\x03 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00R\x06sample\x88\x01\x01\x12\x18\n" +
 	"\aprompts\x18\x04 \x01(\bR\apromptsB\t\n" +
-	"\a_sample\"\xb6\x04\n" +
+	"\a_sample\"\xcc\x04\n" +
 	"\bListener\x12\xa9\x01\n" +
 	"\aaddress\x18\x01 \x01(\tB\x8e\x01\xbaH\x8a\x01\xba\x01\x86\x01\n" +
 	"\aaddress\x12)must be IP:PORT, for example 0.0.0.0:8000\x1aPthis == '' || this.isHostAndPort(true) && this.matches('^[0-9a-fA-F:.\\\\[\\\\]]+$')R\aaddress\x12(\n" +
@@ -2404,7 +2415,8 @@ const file_tollgate_v1_config_proto_rawDesc = "" +
 	"\x0emax_body_bytes\x18\x1e \x01(\x04B\f\xbaH\t2\a\x18\x80\x80\x80\x80\x80 R\fmaxBodyBytes\x12T\n" +
 	"\x0frequest_timeout\x18\x1f \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
 	"\"\x04\b\x80\xa3\x052\x02\b\x01R\x0erequestTimeout\x12'\n" +
-	"\x0fmax_connections\x18  \x01(\rR\x0emaxConnections\"\x98\x01\n" +
+	"\x0fmax_connections\x18  \x01(\rR\x0emaxConnections\x12\x14\n" +
+	"\x05http3\x18x \x01(\bR\x05http3\"\x98\x01\n" +
 	"\tServerTLS\x122\n" +
 	"\x10certificate_file\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x0fcertificateFile\x121\n" +
 	"\x10private_key_file\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x0eprivateKeyFile\x12$\n" +
