@@ -91,8 +91,8 @@ func TestDrainVerb(t *testing.T) {
 	url, upstream := mocktest.Start(t, mock.Options{Keys: []string{upstreamKey}})
 	h := launchHalves(t, oneRoute(url))
 	f := openFlow(t, side{h.url, clientKey}, upstream, "drained")
-	out, err := h.drain(t, "100ms").CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "1 requests are still under way: 100ms are over") {
+	out, err := h.drain(t, "2s").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "1 requests are still under way: 2s are over") {
 		t.Errorf("with a stream under way it ends with %v and says %s", err, out)
 	}
 	if _, err := newClient(t).Get(h.url + "/healthz"); err == nil {
