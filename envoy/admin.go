@@ -64,12 +64,11 @@ func (a *Admin) Drain(ctx context.Context) error {
 	again := time.NewTicker(lookEvery)
 	defer again.Stop()
 	for {
-		left, err := a.active(ctx)
-		switch {
-		case ctx.Err() != nil: // below
-		case err != nil:
+		left, err := a.active(context.WithoutCancel(ctx))
+		if err != nil {
 			return fmt.Errorf("draining Envoy: %w", err)
-		case left == 0:
+		}
+		if left == 0 {
 			return nil
 		}
 		select {
