@@ -66,6 +66,32 @@ func TestHardened(t *testing.T) {
 
 func is(b *bool) bool { return b != nil && *b }
 
+// TestEndsLast: Envoy has somebody to ask for as long as it takes requests. Kubernetes tells containers that accompany
+// others to end when those have ended, in the reverse of their order: so Tollgate is the first of them, and hears of
+// a pod's end when Envoy has drained and is gone. A hook of its own would run beside Envoy's.
+func TestEndsLast(t *testing.T) {
+	t.Parallel()
+	for overlay := range uses {
+		pod := find[apps.Deployment](t, kustomized(t, overlay), "Deployment", "tollgate").Spec.Template.Spec
+		first := pod.InitContainers[0]
+		if first.Name != "tollgate" || first.RestartPolicy == nil || *first.RestartPolicy != core.ContainerRestartPolicyAlways {
+			t.Errorf("%s: Tollgate does not accompany all others: Kubernetes would end it while Envoy takes requests", overlay)
+		}
+		if first.Lifecycle != nil {
+			t.Errorf("%s: Tollgate begins to end before Envoy has", overlay)
+		}
+		drains := slices.ContainsFunc(pod.Containers, func(c core.Container) bool {
+			return c.Name == "envoy" && c.Lifecycle != nil && c.Lifecycle.PreStop != nil
+		})
+		accompanies := slices.ContainsFunc(pod.InitContainers, func(c core.Container) bool {
+			return c.Name == "envoy" && c.RestartPolicy != nil && *c.RestartPolicy == core.ContainerRestartPolicyAlways
+		})
+		if !drains && !accompanies {
+			t.Errorf("%s: Envoy neither drains nor ends after who calls it", overlay)
+		}
+	}
+}
+
 // TestNames: whatever an object names is there.
 func TestNames(t *testing.T) {
 	t.Parallel()
