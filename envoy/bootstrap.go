@@ -11,9 +11,13 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+	"time"
 
 	"tollgate/config"
 )
+
+// GateAge is how old a connection to Tollgate on a Unix socket gets before Envoy opens its streams on a new one.
+const GateAge = 5 * time.Second
 
 //go:embed bootstrap.tmpl
 var bootstrapTemplate string
@@ -87,6 +91,10 @@ func (b Bootstrap) YAML() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	age := ""
+	if strings.HasPrefix(gate, "pipe:") { // by TCP, as from afar, there is none who could have taken over
+		age = fmt.Sprintf("%gs", GateAge.Seconds())
+	}
 	var out bytes.Buffer
 	err = template.Must(template.New("bootstrap").Parse(bootstrapTemplate)).Execute(&out, map[string]any{
 		"NodeID":         strconv.Quote(cmp.Or(b.NodeID, "envoy")),
@@ -95,6 +103,7 @@ func (b Bootstrap) YAML() ([]byte, error) {
 		"Clusters":       clusters(),
 		"GateType":       gateType,
 		"GateAddress":    gate,
+		"GateAge":        age,
 		"AdminAddress":   admin,
 		"MaxHeapBytes":   cmp.Or(b.MaxHeapBytes, 2<<30),
 		"MaxConnections": cmp.Or(b.MaxConnections, 50_000),

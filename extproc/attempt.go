@@ -144,31 +144,48 @@ func (g *Gate) learn(s *stream, first *extprocv3.ProcessingRequest) error {
 	return nil
 }
 
-// KeyRest is an upstream's key, by its fingerprint, and how long it still rests; 0: it does not.
+// KeyRest is an upstream's key, by its fingerprint, and how it rests.
 type KeyRest struct {
 	Upstream, Key string
-	For           time.Duration
+	auth.Rest     // For is 0: it does not
 }
 
-// KeyRests tells of all keys of the configuration in force how long they rest.
+// KeyRests tells of all keys of the configuration in force how they rest.
 func (g *Gate) KeyRests() []KeyRest {
 	var all []KeyRest
-	now, seen := time.Now(), map[*auth.Keys]bool{}
+	now := time.Now()
+	for keys, upstream := range g.rings() {
+		for _, r := range keys.Resting(now) {
+			all = append(all, KeyRest{upstream, r.Fingerprint, r.Rest})
+		}
+	}
+	return all
+}
+
+// RestKeys has keys rest as they did in another process.
+func (g *Gate) RestKeys(rests []KeyRest) {
+	now := time.Now()
+	for keys, upstream := range g.rings() {
+		for _, r := range rests {
+			if r.Upstream == upstream {
+				keys.Rest(r.Key, now, r.Rest)
+			}
+		}
+	}
+}
+
+// rings are the keys of the configuration in force, and the upstreams that they are for.
+func (g *Gate) rings() map[*auth.Keys]string {
+	rings := map[*auth.Keys]string{}
 	for _, route := range g.table.Load().routes {
 		if !route.retired.IsZero() {
 			continue
 		}
 		for _, c := range route.choices {
 			for t, keys := range c.keys {
-				if seen[keys] {
-					continue
-				}
-				seen[keys] = true
-				for _, r := range keys.Resting(now) {
-					all = append(all, KeyRest{c.Targets[t].Name, r.Fingerprint, r.For})
-				}
+				rings[keys] = c.Targets[t].Name
 			}
 		}
 	}
-	return all
+	return rings
 }

@@ -64,6 +64,9 @@ type Options struct {
 	// Shared makes calls for several requests. Nil: each request has its own.
 	Shared *share.Calls
 
+	// Before handles what only the process knows whose place this one took. Nil: there was none.
+	Before extprocv3.ExternalProcessorClient
+
 	// Cached hears of each request that the cache had to do with, and what that spared. Nil: nobody does.
 	Cached func(route *config.Route, result exchange.CacheResult, spared Spared)
 }
@@ -142,6 +145,9 @@ func (g *Gate) Process(rpc extprocv3.ExternalProcessor_ProcessServer) (err error
 	first, err := s.recv()
 	if err != nil {
 		return g.conclude(s, fmt.Errorf("receiving the first message: %w", err))
+	}
+	if g.options.Before != nil && !g.knows(s, first) {
+		return relay(g.options.Before, rpc, first)
 	}
 	attempt := s.initial(config.UpstreamHeader) != ""
 	switch {

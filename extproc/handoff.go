@@ -104,6 +104,20 @@ func (h *handoff) take(id string) *admission {
 	return a
 }
 
+// has tells whether an admission waits under an id.
+func (h *handoff) has(id string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.waiting[id] != nil
+}
+
+// len is how many wait.
+func (h *handoff) len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.waiting)
+}
+
 // expire ends the calls that began before a time and that no tap came for.
 func (h *handoff) expire(before time.Time) {
 	h.mu.Lock()

@@ -49,9 +49,10 @@ func rooms() map[string]room {
 		"tollgate/cmd/tollgate/dashboard": {mayImport: []string{
 			"tollgate/config", "tollgate/extproc/exchange", "tollgate/extproc/openai",
 		}},
-		"tollgate/cmd/tollgate/link": {mayImport: []string{"tollgate/config"}},
-		"tollgate/xds":               {mayImport: []string{"tollgate/config"}, envoy: true},
-		"tollgate/xds/mesh":          {mayImport: []string{"tollgate/config", "tollgate/envoy", "tollgate/xds"}, envoy: true},
+		"tollgate/cmd/tollgate/link":     {mayImport: []string{"tollgate/config"}},
+		"tollgate/cmd/tollgate/takeover": {mayImport: []string{"tollgate/extproc/limit"}},
+		"tollgate/xds":                   {mayImport: []string{"tollgate/config"}, envoy: true},
+		"tollgate/xds/mesh":              {mayImport: []string{"tollgate/config", "tollgate/envoy", "tollgate/xds"}, envoy: true},
 		"tollgate/extproc": {envoy: true, mayImport: []string{
 			"tollgate/config", "tollgate/config/money", "tollgate/extproc/exchange", "tollgate/extproc/openai",
 			"tollgate/extproc/auth", "tollgate/extproc/limit", "tollgate/extproc/cache",

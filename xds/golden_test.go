@@ -49,8 +49,23 @@ func TestBuild(t *testing.T) {
 			} else {
 				compare(t, archive, got)
 			}
+			travel(t, resources)
 			validate(t, resources)
 		})
+	}
+}
+
+// travel wants the resources the same, to the version that Envoys know them by, after the way to another process.
+func travel(t *testing.T, resources *xds.Resources) {
+	t.Helper()
+	parts := xds.Parts{xds.Others: resources, "edge": {}}
+	written, err := parts.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := xds.UnmarshalParts(written)
+	if err != nil || read.Version() != parts.Version() {
+		t.Errorf("after they travelled, the resources are others: %v", err)
 	}
 }
 

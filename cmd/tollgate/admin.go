@@ -6,21 +6,15 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
+
+	"go.uber.org/zap"
 
 	"tollgate/cmd/tollgate/dashboard"
 	"tollgate/config"
 	"tollgate/extproc/limit"
 )
-
-// listenForOperators opens the admin port.
-func listenForOperators(ctx context.Context, address string) (net.Listener, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, withHint(fmt.Errorf("listening for operators: %w", err), portHint(err, "admin.address in tollgate.yaml or --admin"))
-	}
-	return listener, nil
-}
 
 // operators is what the admin port serves beside health: metrics to everyone who reaches it, the rest to
 // operators.
@@ -63,14 +57,43 @@ func (o *operators) handler(ready http.HandlerFunc) http.Handler {
 	return mux
 }
 
-// serve answers operators until ctx ends.
-func (o *operators) serve(ctx context.Context, listener net.Listener, ready http.HandlerFunc) error {
-	server := &http.Server{Handler: o.handler(ready), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	go o.points.Run(ctx)
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving operators: %w", err)
+// desk is where operators are answered: the admin port, open or closed.
+type desk struct {
+	log     *zap.Logger
+	address string
+	handler http.Handler
+
+	mu     sync.Mutex
+	server *http.Server // nil: it is closed
+}
+
+// open opens the port, if it is closed, and answers from then on.
+func (p *desk) open(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.server != nil {
+		return nil
 	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.address)
+	if err != nil {
+		return withHint(fmt.Errorf("listening for operators: %w", err), portHint(err, "admin.address in tollgate.yaml or --admin"))
+	}
+	server := &http.Server{Handler: p.handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	p.server = server
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			p.log.Error("operators are not answered any more", zap.Error(err))
+		}
+	}()
 	return nil
+}
+
+// close closes the port.
+func (p *desk) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.server != nil {
+		_ = p.server.Close()
+	}
+	p.server = nil
 }

@@ -91,6 +91,11 @@ func drainCalls(log *zap.Logger, server *grpc.Server, within time.Duration) {
 	ctx, cancel := drainTime(context.Background(), within)
 	defer cancel()
 	log.Info("draining: requests are refused, and calls under way get time to end; a second signal ends all", zap.Duration("within", within))
+	endCalls(ctx, log, server)
+}
+
+// endCalls lets the calls of a server end by themselves until ctx ends.
+func endCalls(ctx context.Context, log *zap.Logger, server *grpc.Server) {
 	done := make(chan struct{})
 	go func() {
 		server.GracefulStop()

@@ -9,12 +9,16 @@ import (
 	"tollgate/extproc/limit"
 )
 
-// newLimits is where requests are counted: memory, which is swept until ctx ends, or a Redis that all
-// replicas share.
-func newLimits(ctx context.Context, log *zap.Logger, c config.LimitStore) (limit.Store, error) {
-	limit.Quiet() // the cache may be in Redis, too
+// newLedger counts in memory, which is swept until ctx ends.
+func newLedger(ctx context.Context) *limit.Ledger {
 	memory := limit.NewMemory(limit.MemoryOptions{})
 	go memory.Run(ctx)
+	return &limit.Ledger{Memory: memory}
+}
+
+// newLimits is where requests are counted: memory, or a Redis that all replicas share.
+func newLimits(ctx context.Context, log *zap.Logger, c config.LimitStore, memory *limit.Ledger) (limit.Store, error) {
+	limit.Quiet() // the cache may be in Redis, too
 	if c.Redis.Reveal() == "" {
 		return memory, nil
 	}

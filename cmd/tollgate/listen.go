@@ -50,6 +50,9 @@ func local(address string) bool {
 }
 
 const (
+	// maxMessage is of Envoy's messages: a chunk of a body is as large as its buffers.
+	maxMessage = 64 << 20
+
 	// streamWindow and connectionWindow are how much Envoy may send ahead. That they are fixed spares the pings
 	// by which gRPC would find out what the connection could carry, after each message that came alone.
 	streamWindow, connectionWindow = 1 << 20, 16 << 20
@@ -67,7 +70,8 @@ func newGRPCServer(secured ...grpc.ServerOption) *grpc.Server {
 		grpc.InitialConnWindowSize(connectionWindow),
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxConcurrentStreams(1<<30),
-		grpc.MaxRecvMsgSize(64<<20), // a chunk of a body is as large as Envoy's buffers
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.ConnectionTimeout(5*time.Second), // a graceful stop waits for who connects and says nothing
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 	)...)
@@ -84,18 +88,28 @@ func listenOn(ctx context.Context, address string) (net.Listener, error) {
 		}
 		return listener, nil
 	}
-	if connection, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
-		_ = connection.Close()
-		return nil, withHint(fmt.Errorf("listening for Envoy: another process answers at %s", path), "stop it, or choose another --listen")
+	if answered(path) {
+		return nil, withHint(fmt.Errorf("listening for Envoy: another process answers at %s", path), "stop it, choose another --listen, or take its place by --take-over")
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("listening for Envoy: taking away a socket that is left over: %w", err)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	listener, err := listenAt(path)
+	if err != nil {
+		return nil, err
+	}
+	listener.SetUnlinkOnClose(false) // by then another process's may be in its place
+	return listener, nil
+}
+
+// listenAt opens a Unix socket for this user alone.
+func listenAt(path string) (*net.UnixListener, error) {
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("listening for Envoy: %w", err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
+		_ = listener.Close()
 		return nil, fmt.Errorf("listening for Envoy: closing the socket to others: %w", err)
 	}
 	return listener, nil

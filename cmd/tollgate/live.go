@@ -60,6 +60,17 @@ func (l *live) apply(ctx context.Context, next *config.Config) error {
 	return nil
 }
 
+// adopt begins with what Envoys run by another process, until they can be brought to the configuration.
+func (l *live) adopt(c *config.Config, running xds.Parts) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gate.Configure(c)
+	l.control.Adopt(running)
+	l.current = c
+	l.metrics.Configured(running.Version())
+	l.history.took(c, running.Version())
+}
+
 // build makes Envoys' configuration.
 func build(c *config.Config, shared string) (xds.Parts, error) {
 	var authorities string

@@ -8,7 +8,9 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,7 +33,8 @@ func runCommand() *cobra.Command {
 		Long: `Run starts 'tollgate serve' and Envoy, and keeps both running.
 
 Ctrl-C or SIGTERM drains: no connections are taken from then on, and what is under way gets time to end, as long as
---drain says. A second one ends all at once.
+--drain says. A second one ends all at once. SIGUSR2 has a new process of 'tollgate serve' take over, without a refused
+request: of a new version, where the program was replaced.
 
 Envoy is the one that $ENVOY_PATH names, else envoy on PATH, else the one that 'make envoy' got.`,
 		Example: `  tollgate run                          # tollgate.yaml here, else OpenAI-Forward's files, else https://api.openai.com
@@ -83,6 +86,9 @@ func run(ctx context.Context, log *zap.Logger, from *source, workers int, drain 
 		return err //nolint:wrapcheck // it is a sentence
 	}
 	bootstrap.Gate, bootstrap.Admin = gate, admin
+	renew := make(chan os.Signal, 1)
+	signal.Notify(renew, syscall.SIGUSR2)
+	defer signal.Stop(renew)
 	return supervise(ctx, log,
 		child{
 			name: "envoy",
@@ -94,9 +100,13 @@ func run(ctx context.Context, log *zap.Logger, from *source, workers int, drain 
 			}.Command,
 			drain: func(ctx context.Context) { drainEnvoy(ctx, log, asked, drain) },
 		},
-		child{name: "serve", command: func() (*exec.Cmd, error) {
-			return self(append([]string{"serve", "--listen", gate, "--local-envoy"}, from.args()...)...)
-		}},
+		child{
+			name: "serve",
+			command: func() (*exec.Cmd, error) {
+				return self(append([]string{"serve", "--listen", gate, "--local-envoy", "--take-over"}, from.args()...)...)
+			},
+			renew: renew,
+		},
 	)
 }
 

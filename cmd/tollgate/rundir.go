@@ -39,7 +39,7 @@ func sweep(root string) {
 	for _, dir := range left {
 		number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), runDirPrefix), "-")
 		pid, err := strconv.Atoi(number)
-		if err != nil || answers(dir) {
+		if err != nil || answered(filepath.Join(dir, gateSocket)) {
 			continue
 		}
 		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
@@ -48,9 +48,9 @@ func sweep(root string) {
 	}
 }
 
-// answers tells whether someone listens at the directory's socket for the gate.
-func answers(dir string) bool {
-	connection, err := net.DialTimeout("unix", filepath.Join(dir, gateSocket), time.Second) //nolint:gosec // a socket of a directory that was found
+// answered tells whether someone listens at a socket.
+func answered(path string) bool {
+	connection, err := net.DialTimeout("unix", path, time.Second) //nolint:gosec // a socket that the operator names, or that was found
 	if err != nil {
 		return false
 	}

@@ -16,7 +16,6 @@ import (
 
 	"tollgate/config"
 	"tollgate/extproc"
-	"tollgate/extproc/cache"
 	"tollgate/extproc/limit"
 	"tollgate/extproc/share"
 	"tollgate/xds"
@@ -39,6 +38,7 @@ type serveOptions struct {
 	link       linkFlags     // the way to Envoy
 	localEnvoy bool          // ready only when the clients' port answers on this machine
 	drain      time.Duration // how long calls get to end at a stop
+	takeOver   bool          // in the place of a process that serves there
 }
 
 func serveCommand() *cobra.Command {
@@ -69,6 +69,7 @@ long as --drain says. A second one ends at once.`,
 	options.link.add(cmd.Flags())
 	cmd.Flags().BoolVar(&options.localEnvoy, "local-envoy", false, "ready only when the clients' port answers on this machine")
 	addDrainFlag(cmd.Flags(), &options.drain)
+	cmd.Flags().BoolVar(&options.takeOver, "take-over", false, "take the place of the tollgate that serves at --listen, if there is one: no request is refused")
 	return cmd
 }
 
@@ -89,23 +90,25 @@ func (e *startError) Unwrap() []error { return []error{e.error, errCannotServe} 
 
 // service is all that `tollgate serve` consists of.
 type service struct {
-	log      *zap.Logger
-	options  serveOptions
-	watching *observers
-	answers  cache.Store
-	limits   limit.Store
-	gate     *extproc.Gate
-	control  *xds.Server
-	live     *live
-
+	log       *zap.Logger
+	options   serveOptions
+	watching  *observers
+	ledger    *limit.Ledger
+	answers   *answers
+	gate      *extproc.Gate
+	control   *xds.Server
+	live      *live
+	limits    limit.Store
 	operators *operators
-
-	listener, admin net.Listener
-	secured         []grpc.ServerOption
+	admin     *desk
+	place     *place
+	listener  net.Listener // for Envoy
+	secured   []grpc.ServerOption
 }
 
-// newService makes everything that can fail.
-func newService(ctx context.Context, log *zap.Logger, from *source, options serveOptions) (*service, error) {
+// newService makes everything that can fail. Where it takes the place of another process, that one has yielded
+// from the middle of it on: what only one can have comes after that.
+func newService(ctx context.Context, log *zap.Logger, from *source, options serveOptions) (_ *service, err error) {
 	c, err := from.load()
 	if err != nil {
 		return nil, err
@@ -113,13 +116,21 @@ func newService(ctx context.Context, log *zap.Logger, from *source, options serv
 	for _, warning := range c.Warnings {
 		log.Warn(warning)
 	}
-	s := &service{log: log, options: options, control: xds.NewServer(log.Named("xds"))}
+	s := &service{log: log, options: options, control: xds.NewServer(log.Named("xds")), ledger: newLedger(ctx)}
 	if s.secured, err = options.link.options(ctx, log); err != nil {
 		return nil, err
 	}
 	if s.watching, err = newObservers(ctx, log, c); err != nil {
 		return nil, err
 	}
+	if s.place, err = newPlace(ctx, s); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.place.giveUp()
+		}
+	}()
 	if s.answers, err = newCache(log.Named("cache"), c.CacheStore); err != nil {
 		return nil, err
 	}
@@ -130,29 +141,39 @@ func newService(ctx context.Context, log *zap.Logger, from *source, options serv
 		log: log, source: from, gate: s.gate, control: s.control, metrics: s.watching.metrics,
 		shared: sharedSocket(options.link.listen), history: &history{},
 	}
-	if err := s.live.apply(ctx, c); err != nil {
+	if err := s.place.apply(ctx, c); err != nil {
 		return nil, err
 	}
+	return s, s.listen(ctx, c)
+}
+
+// listen opens the ports.
+func (s *service) listen(ctx context.Context, c *config.Config) (err error) {
 	s.operators = s.newOperators(c.Admin, s.limits)
-	if s.listener, err = listenOn(ctx, options.link.listen); err != nil {
-		return nil, err
+	s.admin = &desk{
+		log: s.log, address: c.Admin.Address.String(),
+		handler: s.operators.handler(s.live.ready(ctx, s.options.localEnvoy)),
 	}
-	if s.admin, err = listenForOperators(ctx, c.Admin.Address.String()); err != nil {
-		return nil, err
+	if err := s.admin.open(ctx); err != nil {
+		return err
 	}
-	log.Info("serving", zap.String("envoy", options.link.listen), zap.Bool("tls", options.link.tls()), zap.Stringer("admin", c.Admin.Address),
+	if s.listener, err = s.place.listen(ctx); err != nil {
+		return err
+	}
+	s.log.Info("serving", zap.String("envoy", s.options.link.listen), zap.Bool("tls", s.options.link.tls()), zap.Stringer("admin", c.Admin.Address),
 		zap.String("configuration", c.Source), zap.String("version", version))
-	return s, nil
+	return nil
 }
 
 // decide makes the gate.
 func (s *service) decide(ctx context.Context, c *config.Config) error {
 	var err error
-	if s.limits, err = newLimits(ctx, s.log.Named("limits"), c.LimitStore); err != nil {
+	if s.limits, err = newLimits(ctx, s.log.Named("limits"), c.LimitStore, s.ledger); err != nil {
 		return err
 	}
 	options := s.watching.options(s.log.Named("gate"))
 	options.Limits, options.Cache, options.MaxEntry = s.limits, s.answers, c.CacheStore.MaxEntryBytes
+	options.Before = s.place.gateBefore
 	if socket := sharedSocket(s.options.link.listen); socket != "" {
 		options.Shared = share.New(socket)
 	}
@@ -160,25 +181,38 @@ func (s *service) decide(ctx context.Context, c *config.Config) error {
 	return errors.Join(s.watching.keyRests(s.gate), s.watching.cacheStats(s.answers))
 }
 
-// run serves until ctx ends, then drains, and writes what was accepted.
+// run serves until ctx ends or another process takes the place, then drains, and writes what was accepted.
 func (s *service) run(ctx context.Context) error {
-	server := newGRPCServer(s.secured...)
-	extprocv3.RegisterExternalProcessorServer(server, s.gate)
-	s.control.Register(ctx, server)
-	healthv1.RegisterHealthServer(server, health.NewServer())
-
+	ctx, s.place.end = context.WithCancelCause(ctx)
+	defer s.place.end(nil)
+	defer s.place.limits.Close()
 	group, ctx := errgroup.WithContext(ctx)
 	calls, noMoreCalls := context.WithCancel(context.WithoutCancel(ctx))
+	discovery, noMoreDiscovery := context.WithCancel(calls)
+
+	server := newGRPCServer(s.secured...)
+	extprocv3.RegisterExternalProcessorServer(server, s.gate)
+	s.control.Register(discovery, server)
+	healthv1.RegisterHealthServer(server, health.NewServer())
+	s.place.register(server)
+
 	group.Go(func() error { return server.Serve(s.listener) })
 	group.Go(func() error {
-		return s.operators.serve(calls, s.admin, s.live.ready(ctx, s.options.localEnvoy))
+		s.place.settle(ctx)
+		return s.live.follow(ctx)
 	})
-	group.Go(func() error { return s.live.follow(ctx) })
+	group.Go(func() error { s.operators.points.Run(calls); return nil })
 	group.Go(func() error { s.gate.Run(calls); return nil })
 	group.Go(func() error { relaxCollector(ctx); return nil })
 	group.Go(func() error {
 		defer noMoreCalls()
 		<-ctx.Done()
+		defer s.admin.close()
+		if errors.Is(context.Cause(ctx), errTakenOver) {
+			s.place.handOn(server, noMoreDiscovery)
+			return nil
+		}
+		noMoreDiscovery()
 		drainCalls(s.log, server, s.options.drain)
 		return nil
 	})

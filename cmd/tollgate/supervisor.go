@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,6 +31,7 @@ type child struct {
 	name    string
 	command func() (*exec.Cmd, error) // a new one each time
 	drain   func(ctx context.Context) // before it is asked to end, until ctx ends; nil: nothing is
+	renew   <-chan os.Signal          // asks for a new process, which takes over from the present one; nil: never
 }
 
 // supervise keeps the children running until ctx ends or one cannot be started, then stops them in
@@ -66,38 +68,84 @@ func supervise(ctx context.Context, log *zap.Logger, children ...child) error {
 // keep starts the child, and starts it again whenever it dies, until stop is closed. A child that could
 // never be started is given up, and so is one whose first process says that it never will (see cannotServe).
 func (c child) keep(log *zap.Logger, stop <-chan struct{}) error {
-	process, err := c.start()
+	present, err := c.start()
 	if err != nil {
 		return err
 	}
-	began, pause := time.Now(), firstPause
-	for first := true; ; first = false {
-		if process != nil {
-			select {
-			case <-stop:
-				process.stop(log, c.drain)
-				return nil
-			case <-process.died:
-			}
-			if first && process.state.ExitCode() == cannotServe {
-				return fmt.Errorf("%s cannot be run: what it said above is why", c.name)
-			}
-			if time.Since(began) > healthyAfter {
-				pause = firstPause
-			}
-			log.Error("a process died; starting it again", zap.Stringer("how", process.state), zap.Duration("in", pause))
-		}
+	var before []*process // that were replaced, and may be ending still
+	var from *process     // which the present one is to take over from; nil: it was started by itself
+	began, pause, first := time.Now(), firstPause, true
+	for {
 		select {
 		case <-stop:
+			if c.drain != nil {
+				present.drain(c.drain)
+			}
+			stopAll(log, append(before, present))
 			return nil
+		case <-c.renew:
+			next, err := c.start()
+			if err != nil {
+				log.Error("a new process could not be started; the present one goes on", zap.Error(err))
+				continue
+			}
+			log.Info("a new process is to take over", zap.Int("pid", next.Pid), zap.Int("from", present.Pid))
+			before, from, present = append(living(before), present), present, next
+			began, first = time.Now(), false
+			continue
+		case <-present.died:
+		}
+		before = living(before)
+		cannot := present.state.ExitCode() == cannotServe
+		if cannot && slices.Contains(before, from) {
+			log.Error("the new process cannot take over; the one before goes on")
+			before = slices.DeleteFunc(before, func(p *process) bool { return p == from })
+			present, from = from, nil
+			continue
+		}
+		if cannot && first {
+			return fmt.Errorf("%s cannot be run: what it said above is why", c.name)
+		}
+		if time.Since(began) > healthyAfter {
+			pause = firstPause
+		}
+		log.Error("a process died; starting it again", zap.Stringer("how", present.state), zap.Duration("in", pause))
+		if present, pause = c.again(log, stop, pause); present == nil {
+			stopAll(log, before)
+			return nil
+		}
+		began, first, from = time.Now(), false, nil
+	}
+}
+
+// again starts the child after a pause, and after longer ones where it cannot be started. It returns the process, or
+// nil where stop was closed before, and the pause that would be next.
+func (c child) again(log *zap.Logger, stop <-chan struct{}, pause time.Duration) (*process, time.Duration) {
+	for {
+		select {
+		case <-stop:
+			return nil, pause
 		case <-time.After(pause):
 			pause = min(2*pause, longestPause)
 		}
-		began = time.Now()
-		if process, err = c.start(); err != nil {
-			log.Error("a process could not be started; trying again", zap.Error(err), zap.Duration("in", pause))
+		p, err := c.start()
+		if err == nil {
+			return p, pause
 		}
+		log.Error("a process could not be started; trying again", zap.Error(err), zap.Duration("in", pause))
 	}
+}
+
+// living are those that have not ended.
+func living(all []*process) []*process {
+	return slices.DeleteFunc(all, func(p *process) bool {
+		select {
+		case <-p.died:
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 // process is a running child.
@@ -134,13 +182,24 @@ func (c child) start() (*process, error) {
 	return p, nil
 }
 
-// stop drains the process, asks it to end, and ends it if it does not.
-func (p *process) stop(log *zap.Logger, drain func(context.Context)) {
-	if drain != nil {
-		ctx, cancel := context.WithCancel(context.Background())
-		go func() { <-p.died; cancel() }()
-		drain(ctx)
+// stopAll stops processes, all at once.
+func stopAll(log *zap.Logger, all []*process) {
+	var stopping sync.WaitGroup
+	for _, p := range all {
+		stopping.Go(func() { p.stop(log) })
 	}
+	stopping.Wait()
+}
+
+// drain runs what is to be done before the process is asked to end, for as long as it lives.
+func (p *process) drain(drain func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-p.died; cancel() }()
+	drain(ctx)
+}
+
+// stop asks the process to end, and ends it if it does not.
+func (p *process) stop(log *zap.Logger) {
 	_ = p.Signal(syscall.SIGTERM) // gone already is as good
 	select {
 	case <-p.died:

@@ -248,6 +248,88 @@ func TestChildThatCannotBeRun(t *testing.T) {
 	}
 }
 
+// renewed is the child "one", in a role for each of its processes, the last for all that follow. renew asks for the
+// next.
+func renewed(r *reports, roles ...string) (c child, renew func()) {
+	asked := make(chan os.Signal, 1)
+	started := 0
+	return child{name: "one", renew: asked, command: func() (*exec.Cmd, error) {
+		mine := roles[min(started, len(roles)-1)]
+		started++
+		return role("one", mine, r.write).command()
+	}}, func() { asked <- syscall.SIGUSR2 }
+}
+
+// TestRenew: a process that is to take over runs beside the present one, and a stop ends both.
+func TestRenew(t *testing.T) {
+	t.Parallel()
+	r := newReports(t)
+	one, renew := renewed(r, "stay")
+	stop, log := supervised(t, one)
+	first := r.up()
+	renew()
+	if second := r.up(); second == first {
+		t.Errorf("the new process is the old one, %d", first)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	r.expect("one hears terminated")
+	r.expect("one hears terminated")
+	r.nobody()
+	if got := deaths(log); got != nil {
+		t.Errorf("the log says %s", got)
+	}
+}
+
+// TestRenewThatCannot: the present process goes on where the new one cannot take over, and is watched as before.
+func TestRenewThatCannot(t *testing.T) {
+	t.Parallel()
+	r := newReports(t)
+	one, renew := renewed(r, "stay", "cannot", "stay")
+	stop, log := supervised(t, one)
+	first := r.up()
+	renew()
+	for deadline := time.After(patience); log.FilterMessageSnippet("the one before goes on").Len() == 0; {
+		select {
+		case <-deadline:
+			t.Fatal("it is not said that the new process cannot take over")
+		case <-time.After(time.Millisecond):
+		}
+	}
+	_ = syscall.Kill(first, syscall.SIGKILL)
+	if again := r.up(); again == first {
+		t.Errorf("process %d was started again as itself", first)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	r.expect("one hears terminated")
+	r.nobody()
+}
+
+// TestDeathAfterRenew: where a process dies that has taken over, and the next cannot be run, another is started: the one
+// before, which is ending, does not go on.
+func TestDeathAfterRenew(t *testing.T) {
+	t.Parallel()
+	r := newReports(t)
+	one, renew := renewed(r, "stay", "stay", "cannot", "stay")
+	stop, _ := supervised(t, one)
+	first := r.up()
+	renew()
+	second := r.up()
+	_ = syscall.Kill(second, syscall.SIGKILL) // the third cannot be run
+	if fourth := r.up(); fourth == first || fourth == second {
+		t.Errorf("process %d was started again as itself", fourth)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	r.expect("one hears terminated")
+	r.expect("one hears terminated")
+	r.nobody()
+}
+
 // TestDrainComesFirst: a child is asked to end when its drain is over, or when it has died in it.
 func TestDrainComesFirst(t *testing.T) {
 	t.Parallel()

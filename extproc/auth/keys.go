@@ -33,10 +33,10 @@ type ringKey struct {
 	aside time.Time // it is set aside until then: it is not taken at all
 }
 
-// Resting is a key that rests, and for how long.
+// Resting is a key, and how it rests.
 type Resting struct {
 	Fingerprint string
-	For         time.Duration // 0: it does not
+	Rest        // For is 0: it does not
 }
 
 // NewKeys returns a ring of the keys, which may be none.
@@ -148,7 +148,8 @@ func (k *Keys) Resting(now time.Time) []Resting {
 	all := make([]Resting, len(k.keys))
 	for i := range k.keys {
 		key := &k.keys[i]
-		all[i] = Resting{key.Fingerprint, max(0, key.rests.Sub(now), key.aside.Sub(now))}
+		rests, aside := max(0, key.rests.Sub(now)), max(0, key.aside.Sub(now))
+		all[i] = Resting{key.Fingerprint, Rest{For: max(rests, aside), Aside: aside > rests}}
 	}
 	return all
 }

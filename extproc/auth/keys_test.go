@@ -107,8 +107,8 @@ func TestKeysRestOnce(t *testing.T) {
 	}
 	got := keys.Resting(now)
 	want := []auth.Resting{
-		{config.NewSecret("a").Fingerprint(), time.Hour + time.Minute},
-		{config.NewSecret("b").Fingerprint(), 0},
+		{config.NewSecret("a").Fingerprint(), auth.Rest{For: time.Hour + time.Minute, Aside: true}},
+		{config.NewSecret("b").Fingerprint(), auth.Rest{}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"gopkg.in/natefinch/lumberjack.v2"
 
@@ -54,46 +55,91 @@ func (o *Options) fileSize() int64 {
 	return max(minFileSize, (o.MaxFileBytes+megabyte-1)/megabyte*megabyte)
 }
 
-// rotating opens a file that is begun anew when it is full. lumberjack does that: it is small, and
-// keeps to one file a logger, which is all that is needed here.
+// rotating opens a file that is begun anew when it is full.
 func (o *Options) rotating(path string) io.WriteCloser {
-	return &private{path: path, Logger: lumberjack.Logger{
+	return &rotating{path: path, most: o.fileSize(), backups: lumberjack.Logger{
 		Filename:   path,
-		MaxSize:    int(o.fileSize() / megabyte),
+		MaxSize:    int(o.fileSize()/megabyte) + 1, // rotating comes first
 		MaxBackups: o.MaxFiles,
 		LocalTime:  true,
 	}}
 }
 
-// private makes the folder for its owner only, which lumberjack would make for all.
-type private struct {
-	lumberjack.Logger
+// rotating writes at the end of a file, wherever that is: another process may write to it as well, while it takes
+// over from this one. Who writes holds the file's lock (where the file system has none, it goes without).
+// lumberjack does what is to be done with full files: it is small, and keeps to one file a logger, which is all that
+// is needed here. But it opens a file that it begins for writing from its start on.
+type rotating struct {
+	path    string
+	most    int64
+	backups lumberjack.Logger
 
-	path string
-	made bool
+	file *os.File // nil: it is to be opened
 }
 
-// Write writes one batch of lines into one file: lumberjack rotates between writes.
-func (p *private) Write(lines []byte) (int, error) {
-	if !p.made {
-		if err := os.MkdirAll(filepath.Dir(p.path), 0o700); err != nil {
-			return 0, fmt.Errorf("making the chat log's folder: %w", err)
-		}
-		if torn(p.path) { // the next line must stand alone
-			if _, err := p.Logger.Write(newline); err != nil {
-				return 0, fmt.Errorf("ending the chat log's torn line: %w", err)
-			}
-		}
-		p.made = true
+// Write writes one batch of lines into one file.
+func (r *rotating) Write(lines []byte) (int, error) {
+	if err := r.lock(int64(len(lines))); err != nil {
+		return 0, fmt.Errorf("opening the chat log: %w", err)
 	}
-	n, err := p.Logger.Write(lines)
-	if errors.Is(err, os.ErrNotExist) {
-		p.made = false // someone took the folder away: make it again next time
-	}
+	n, err := r.file.Write(lines)
+	_ = syscall.Flock(int(r.file.Fd()), syscall.LOCK_UN)
 	if err != nil {
 		return n, fmt.Errorf("writing the chat log: %w", err)
 	}
 	return n, nil
+}
+
+// lock holds a file that has room for more. A full one is set aside, unless another process has done so.
+func (r *rotating) lock(more int64) error {
+	if r.file == nil {
+		return r.open()
+	}
+	_ = syscall.Flock(int(r.file.Fd()), syscall.LOCK_EX)
+	mine, err := r.file.Stat()
+	if err != nil {
+		return errors.Join(err, r.Close())
+	}
+	if mine.Size() == 0 || mine.Size()+more <= r.most {
+		return nil
+	}
+	if there, err := os.Stat(r.path); err == nil && os.SameFile(mine, there) {
+		if err := errors.Join(r.backups.Rotate(), r.backups.Close()); err != nil {
+			return errors.Join(err, r.Close())
+		}
+	}
+	_ = r.Close()
+	return r.open()
+}
+
+// open opens and locks the file, in a folder for its owner only.
+func (r *rotating) open() error {
+	if err := os.MkdirAll(filepath.Dir(r.path), 0o700); err != nil {
+		return err //nolint:wrapcheck // Write does
+	}
+	file, err := os.OpenFile(r.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err //nolint:wrapcheck // Write does
+	}
+	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_EX)
+	if torn(r.path) { // the next line must stand alone
+		if _, err := file.Write(newline); err != nil {
+			_ = file.Close()
+			return fmt.Errorf("ending its torn line: %w", err)
+		}
+	}
+	r.file = file
+	return nil
+}
+
+// Close closes the file.
+func (r *rotating) Close() error {
+	if r.file == nil {
+		return nil
+	}
+	err := r.file.Close()
+	r.file = nil
+	return err //nolint:wrapcheck // as it is
 }
 
 // torn tells whether a file does not end with a line: the process that wrote it died, or its disk was full.

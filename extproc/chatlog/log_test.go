@@ -171,24 +171,25 @@ func TestWhere(t *testing.T) {
 }
 
 // TestMany: a thousand calls at once, each line whole and there when Close returns, over files that
-// rotate.
+// rotate. Two write them, as two processes do while one takes over from the other.
 func TestMany(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	chosen := options(dir)
 	chosen.MaxFileBytes = 1
-	l := New(chosen)
+	logs := []*Log{New(chosen), New(chosen)}
 	text := strings.Repeat("x", 20_000)
 	var calls sync.WaitGroup
 	for i := range 1000 {
 		calls.Go(func() {
-			r := l.Begin(newCall(strconv.Itoa(i)))
+			r := logs[i%2].Begin(newCall(strconv.Itoa(i)))
 			r.Asked(newRequest(t, `{"messages":[{"role":"user","content":"`+text+`"}]}`))
 			r.Done(&openai.Answer{Choices: []openai.Choice{{Text: text}}}, exchange.End{Cause: exchange.Whole, Status: 200})
 		})
 	}
 	calls.Wait()
-	closeLog(t, l)
+	closeLog(t, logs[0])
+	closeLog(t, logs[1])
 	seen := map[string]int{}
 	all := contents(t, dir)
 	for _, content := range all {
@@ -205,8 +206,8 @@ func TestMany(t *testing.T) {
 			t.Errorf("call %s has %d lines", uid, lines)
 		}
 	}
-	if len(seen) != 1000 || len(all) < 4 || l.Lost() != 0 {
-		t.Errorf("%d calls in %d files, %d lines lost", len(seen), len(all), l.Lost())
+	if lost := logs[0].Lost() + logs[1].Lost(); len(seen) != 1000 || len(all) < 4 || lost != 0 {
+		t.Errorf("%d calls in %d files, %d lines lost", len(seen), len(all), lost)
 	}
 }
 

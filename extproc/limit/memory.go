@@ -111,9 +111,9 @@ func (m *Memory) settle(a *Adjustment) {
 	more, less := a.difference()
 	if more > 0 {
 		c := shard.open(now, id)
-		c.tally = settleMore(now, advance(now, c.tally, &id), &id, more)
+		c.tally, c.sent = settleMore(now, advance(now, c.tally, &id), &id, more), false
 	} else if c := shard.index[id]; c != nil && less > 0 {
-		c.tally = settleLess(now, advance(now, c.tally, &id), &id, a.At.UnixMicro(), less)
+		c.tally, c.sent = settleLess(now, advance(now, c.tally, &id), &id, a.At.UnixMicro(), less), false
 	}
 }
 

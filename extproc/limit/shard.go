@@ -20,7 +20,8 @@ func (s shardSet) each(f func(int)) {
 // A counter is a tally that has a name.
 type counter struct {
 	tally
-	id ident
+	id   ident
+	sent bool // see Memory.Export
 }
 
 // A shard is a part of the counters. They are also in a heap, by a time before which they cannot be
@@ -51,7 +52,7 @@ func (s *shard) load(now int64, id ident) tally {
 // take charges a slot.
 func (s *shard) take(now int64, of *slot) {
 	c := s.open(now, of.ident)
-	c.tally = take(now, advance(now, c.tally, &of.ident), of)
+	c.tally, c.sent = take(now, advance(now, c.tally, &of.ident), of), false
 	s.expire(now, 2)
 }
 

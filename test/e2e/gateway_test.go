@@ -109,28 +109,60 @@ func (g *gateway) await(t *testing.T, said string, times int) {
 	eventually(t, "the gateway says "+said, func() bool { return strings.Count(g.output.String(), said) >= times })
 }
 
-// child finds a child process by its name: serve or envoy.
+// child finds a child process by its name: serve or envoy. Of several it is the youngest.
 func (g *gateway) child(t *testing.T, name string) int {
 	t.Helper()
 	pid := 0
 	eventually(t, "there is a process "+name, func() bool {
-		task := strconv.Itoa(g.process.Pid)
-		stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-		for _, path := range stats {
-			stat, _ := os.ReadFile(path)
-			fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-			if len(fields) < 2 || fields[1] != task {
-				continue
-			}
-			command, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
-			isServe := strings.HasPrefix(string(command[strings.IndexByte(string(command), 0)+1:]), "serve")
-			if len(command) > 0 && isServe == (name == "serve") {
-				pid, _ = strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		for _, child := range g.children() {
+			if child.name == name {
+				pid = max(pid, child.pid)
 			}
 		}
 		return pid != 0
 	})
 	return pid
+}
+
+// serving are the processes `tollgate serve`.
+func (g *gateway) serving() []int {
+	var pids []int
+	for _, child := range g.children() {
+		if child.name == "serve" {
+			pids = append(pids, child.pid)
+		}
+	}
+	return pids
+}
+
+type childProcess struct {
+	name string
+	pid  int
+}
+
+// children are the processes that tollgate has started.
+func (g *gateway) children() []childProcess {
+	var children []childProcess
+	parent := strconv.Itoa(g.process.Pid)
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		stat, _ := os.ReadFile(path)
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		if len(fields) < 2 || fields[1] != parent {
+			continue
+		}
+		command, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+		if len(command) == 0 {
+			continue // it has ended
+		}
+		name := "envoy"
+		if strings.HasPrefix(string(command[strings.IndexByte(string(command), 0)+1:]), "serve") {
+			name = "serve"
+		}
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		children = append(children, childProcess{name, pid})
+	}
+	return children
 }
 
 // kill ends the supervisor as `kill -9` does.
