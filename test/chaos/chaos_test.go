@@ -10,7 +10,7 @@ import (
 
 // TestChaos carries out plans, and judges what was seen: see the package's comment.
 func TestChaos(t *testing.T) {
-	first := setting("CHAOS_SEED", 82) // a full disk, both processes killed, a bad edit; make chaos takes another each time
+	first := setting("CHAOS_SEED", 82) // a full disk, both processes killed, a takeover, a bad edit; make chaos takes another each time
 	length := time.Duration(setting("CHAOS_SECONDS", 8)) * time.Second
 	for seed := first; seed < first+setting("CHAOS_ROUNDS", 1); seed++ {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { run(t, NewPlan(seed, length, int(setting("CHAOS_RATE", 30)))) })

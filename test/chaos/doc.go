@@ -12,6 +12,7 @@
 //     200 that ends in good order and is not all, another client's answer, or a kept one that was broken.
 //   - A request to which nothing happened succeeds, and so does one whose upstream failed less often than it
 //     may be tried again.
+//   - Nobody notices that a newer `tollgate serve` takes over.
 //   - No request is sent again but where an attempt failed before its answer.
 //   - No limit is exceeded, nor does one refuse what fits: package limitcheck says so.
 //   - No key is where it must not be: in an output, a file, a metric, Envoy's dumps, a client's answer, or at an

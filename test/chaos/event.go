@@ -11,6 +11,7 @@ import (
 const (
 	ServeKilled  = "kill -9 of serve"
 	ServeStopped = "serve stands still"
+	ServeRenewed = "a newer serve takes over"
 	EnvoyKilled  = "kill -9 of Envoy"
 	EnvoyStopped = "Envoy stands still"
 	AllKilled    = "kill -9 of the supervisor"

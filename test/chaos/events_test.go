@@ -25,6 +25,8 @@ func (w *world) happen(e *Event) {
 		w.tally()
 		w.gateway.kill()
 		w.gateway.start()
+	case ServeRenewed:
+		w.renew()
 	case ServeStopped:
 		w.standStill("serve", e.For)
 	case EnvoyStopped:
@@ -79,6 +81,20 @@ func (w *world) died(child string) {
 	w.deaths++
 	w.mu.Unlock()
 	w.eventually("the process is gone", func() bool { return gone(pid) })
+}
+
+// renew has a newer serve take over, which no call may notice. It cannot where the configuration is bad just now.
+func (w *world) renew() {
+	w.tally()
+	over := func() int {
+		said := w.gateway.output.String()
+		return strings.Count(said, "another process has taken over") + strings.Count(said, "the new process cannot take over")
+	}
+	before := over()
+	w.gateway.renew()
+	for until := w.now() + 5*time.Second; over() == before && w.now() < until; {
+		w.pause(50 * time.Millisecond)
+	}
 }
 
 // standStill stops a child, and lets it go on.

@@ -150,8 +150,17 @@ func (g *gateway) kill() {
 	}
 }
 
-// child finds a child process by its name, serve or envoy; 0: there is none now.
-func (g *gateway) child(name string) int {
+// renew asks it for a newer serve.
+func (g *gateway) renew() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := g.process.Signal(syscall.SIGUSR2); err != nil {
+		g.t.Error(err)
+	}
+}
+
+// child finds a child process by its name, serve or envoy; 0: there is none now. Of several it is the youngest.
+func (g *gateway) child(name string) (youngest int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.process == nil {
@@ -168,10 +177,10 @@ func (g *gateway) child(name string) int {
 		isServe := strings.HasPrefix(string(command[bytes.IndexByte(command, 0)+1:]), "serve")
 		if len(command) > 0 && isServe == (name == "serve") {
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-			return pid
+			youngest = max(youngest, pid)
 		}
 	}
-	return 0
+	return youngest
 }
 
 // gone tells whether a process has ended; one that nobody has waited for yet has.

@@ -199,6 +199,9 @@ func (p *planner) events() {
 			For: 100*time.Millisecond + time.Duration(p.IntN(2500))*time.Millisecond,
 		})
 	}
+	for at := p.Length / 4; at < last; at += 10 * time.Second {
+		p.Events = append(p.Events, &Event{At: at, Kind: ServeRenewed, N: len(p.Events)})
+	}
 	if p.Length >= 30*time.Second {
 		p.Events = append(p.Events, &Event{At: p.Length / 2, Kind: AllKilled, N: len(p.Events)})
 	}
