@@ -117,7 +117,7 @@ func connectionManager(l *config.Listener) *hcmv3.HttpConnectionManager {
 		GenerateRequestId:          wrapperspb.Bool(false),
 		PreserveExternalRequestId:  true,
 		LocalReplyConfig:           localReplies(),
-		AccessLog:                  accessLog(l.AccessLog),
+		AccessLog:                  accessLogs(l),
 	}
 }
 

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -27,7 +28,7 @@ func sharedListener(l *config.Listener, path string) *listenerv3.Listener {
 		httpFilter("envoy.filters.http.header_to_metadata", toldInHeaders(config.KeyKey, config.IntoKey, config.LeadKey)),
 		router(),
 	}
-	manager.AccessLog = nil
+	manager.AccessLog = []*accesslogv3.AccessLog{failureLog()}
 	manager.DelayedCloseTimeout = durationpb.New(0) // an answer that breaks off must be seen to at once
 	return &listenerv3.Listener{
 		Name: SharedName,

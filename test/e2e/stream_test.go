@@ -139,8 +139,10 @@ func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
-		gateway := side{start(t, oneRoute("http://"+mocktest.FreeAddress(t))), clientKey}
-		gateway.do(t, request{method: "GET", path: "/v1/models"}).isError(t, 503, "upstream_unreachable", "Envoy")
+		g := launch(t, oneRoute("http://"+mocktest.FreeAddress(t)))
+		side{g.url, clientKey}.do(t, request{method: "GET", path: "/v1/models"}).isError(t, 503, "upstream_unreachable", "Envoy")
+		g.await(t, `Connection_refused}","requests":1`, 1)
+		g.await(t, `"hint":"nothing listens there`, 1)
 	})
 	t.Run("reset", func(t *testing.T) {
 		t.Parallel()

@@ -1,0 +1,94 @@
+package failures
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	datav3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// listening is a log with a clock of its own.
+func listening() (log *Log, lines *observer.ObservedLogs, pass func(time.Duration)) {
+	core, lines := observer.New(zap.InfoLevel)
+	now := time.Unix(1_700_000_000, 0)
+	return New(zap.New(core), func() time.Time { return now }), lines, func(d time.Duration) { now = now.Add(d) }
+}
+
+func failed(upstream, why string) *datav3.HTTPAccessLogEntry {
+	return &datav3.HTTPAccessLogEntry{
+		CommonProperties: &datav3.AccessLogCommon{UpstreamCluster: upstream + "@0123456789ab", RouteName: "/a@0123456789ab"},
+		Request:          &datav3.HTTPRequestProperties{Path: "/a?key=sk-sentinel", OriginalPath: "/a?key=sk-sentinel"},
+		Response:         &datav3.HTTPResponseProperties{ResponseCodeDetails: why},
+	}
+}
+
+// TestOnceAWhile: each reason is told at once, then at most once a minute, with how often it was.
+func TestOnceAWhile(t *testing.T) {
+	t.Parallel()
+	log, lines, pass := listening()
+	expect := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, line := range lines.TakeAll() {
+			said := line.ContextMap()
+			got = append(got, fmt.Sprint(said["upstream"], " ", said["route"], " ", said["why"], " ", said["requests"]))
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	}
+	log.heard(failed("a", "refused"))
+	expect("a /a refused 1")
+	for range 9 {
+		log.heard(failed("a", "refused"))
+	}
+	expect()
+	log.heard(failed("a", "timeout"))
+	log.heard(failed("b", "refused"))
+	expect("a /a timeout 1", "b /a refused 1")
+	pass(again)
+	log.heard(failed("a", "refused"))
+	expect("a /a refused 10")
+	log.heard(failed("a", "refused"))
+	expect()
+}
+
+// TestRemembersNoMoreThanMost: whatever Envoys say, memory has a bound.
+func TestRemembersNoMoreThanMost(t *testing.T) {
+	t.Parallel()
+	log, _, _ := listening()
+	for i := range 3 * most {
+		log.heard(failed("a", fmt.Sprint(i)))
+		if len(log.told) > most {
+			t.Fatalf("%d reasons are remembered", len(log.told))
+		}
+	}
+}
+
+// TestHints: what Envoy 1.40 says of each fault leads to the advice for it.
+func TestHints(t *testing.T) {
+	t.Parallel()
+	const reset = "upstream_reset_before_response_started{"
+	seen := map[string]bool{"": true}
+	for _, why := range []string{
+		reset + "remote_connection_failure|TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_X509_verify_cert:_certificate_verification_error_at_depth_0:_unable_to_get_local_issuer_certificate:TLS_error_end}",
+		reset + "remote_connection_failure|TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_SAN_matcher,_certificate_SANs_are_[gate.internal]:TLS_error_end}",
+		reset + "remote_connection_failure|TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}",
+		reset + "remote_connection_failure|delayed_connect_error:_Connection_refused}",
+		reset + "connection_timeout}",
+		"no_healthy_upstream",
+		reset + "remote_connection_failure}",
+	} {
+		hint := hintFor(why)
+		if seen[hint] {
+			t.Errorf("%s: %q", why, hint)
+		}
+		seen[hint] = true
+	}
+	if hint := hintFor(reset + "connection_termination}"); hint != "" {
+		t.Errorf("an upstream that breaks off: %q", hint)
+	}
+}
