@@ -180,7 +180,7 @@ func (p *parser) per() error {
 		p.at = end
 		return nil
 	}
-	return p.wrong(p.at, "expected \"/\" or \"per\", not %s", p.found())
+	return p.wrong(p.at, "expected \"/\" or \"per\" and a time, as in /minute, not %s", p.found())
 }
 
 // unit reads a unit's name, singular or plural.

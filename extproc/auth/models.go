@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,7 +26,7 @@ func AdmitModel(client *config.Client, request *exchange.Request, asked *openai.
 	}
 	for _, name := range names {
 		if !client.Models.Match(name) {
-			return errModel
+			return notAllowed(name)
 		}
 	}
 	return nil
@@ -117,11 +118,15 @@ func withoutAction(name string) string {
 	return name
 }
 
-var (
-	errModel = &exchange.Refusal{
+// notAllowed is the answer to a model that is not among the client's.
+func notAllowed(model string) *exchange.Refusal {
+	return &exchange.Refusal{
 		Status: 403, Type: "invalid_request_error", Code: "model_not_allowed",
-		Message: "Tollgate: this client may not use this model. Ask whoever gave you the key which ones it may.",
+		Message: fmt.Sprintf("Tollgate: this client may not use the model %.100q. Ask whoever gave you the key which ones it may.", model),
 	}
+}
+
+var (
 	errNoModel = &exchange.Refusal{
 		Status: 403, Type: "invalid_request_error", Code: "model_not_allowed",
 		Message: "Tollgate: the request names no model, and this client may use only some: name one of them.",

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"tollgate/config"
@@ -80,6 +81,19 @@ func TestModelOf(t *testing.T) {
 		}
 		if got := auth.ModelOf(&exchange.Request{Method: test.method, Path: test.path}, asked); got != test.want {
 			t.Errorf("%s %s %s: got %q, want %q", test.method, test.path, test.body, got, test.want)
+		}
+	}
+}
+
+// TestModelIsNamed: who is refused hears which model was meant, of several the one at fault, and not all of a long one.
+func TestModelIsNamed(t *testing.T) {
+	t.Parallel()
+	client := &config.Client{Models: config.Patterns{"gpt-4o*"}}
+	for model, want := range map[string]string{"o3": `"o3"`, strings.Repeat("x", 1000): `"` + strings.Repeat("x", 100) + `"`} {
+		err := auth.AdmitModel(client, &exchange.Request{Path: "/v1/realtime?model=gpt-4o&model=" + model}, nil)
+		var refusal *exchange.Refusal
+		if !errors.As(err, &refusal) || !strings.Contains(refusal.Message, "the model "+want+".") {
+			t.Errorf("got %v, want %s in it", err, want)
 		}
 	}
 }

@@ -16,6 +16,7 @@ type chatRequest struct {
 	} `json:"stream_options"`
 	Tools      []chatTool      `json:"tools"`
 	ToolChoice json.RawMessage `json:"tool_choice"`
+	Format     chatFormat      `json:"response_format"`
 }
 
 type chatMessage struct {
@@ -42,7 +43,11 @@ func (c *call) chat() {
 		return
 	}
 	last := text(request.Messages[len(request.Messages)-1].Content)
-	c.answerChat(&request, last, c.wordsFor(last))
+	words := c.wordsFor(last)
+	if shaped := request.Format.shaped(last); shaped != "" {
+		words = []string{shaped}
+	}
+	c.answerChat(&request, last, words)
 }
 
 // benchmark streams known sentences, as OpenAI-Forward's BENCHMARK_MODE does.

@@ -56,6 +56,8 @@ func TestAnswers(t *testing.T) {
 		"chat events":           {"POST", "/v1/chat/completions", chat + `,"stream":true}`, []string{"mock-events", "2"}, 200, `"delta":{"content":" mock"}`},
 		"chat usage":            {"POST", "/v1/chat/completions", chat + `,"stream":true,"stream_options":{"include_usage":true}}`, nil, 200, `"usage":{"prompt_tokens":2,"completion_tokens":5,"total_tokens":7}`},
 		"chat choices":          {"POST", "/v1/chat/completions", chat + `,"n":2}`, nil, 200, `"index":1`},
+		"chat in a schema":      {"POST", "/v1/chat/completions", chat + `,"response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"array","items":{"$ref":"#/$defs/b"}},"c":{"anyOf":[{"enum":["x","y"]},{"type":"null"}]}},"$defs":{"b":{"type":"object","properties":{"n":{"type":"integer"},"o":{"type":["boolean","null"]}}}}}}}}`, nil, 200, `"content":"{\"a\":\"one two\",\"b\":[{\"n\":1,\"o\":true}],\"c\":\"x\"}"`},
+		"chat in JSON":          {"POST", "/v1/chat/completions", chat + `,"response_format":{"type":"json_object"}}`, nil, 200, `"content":"{\"answer\":\"one two\"}"`},
 		"chat tools":            {"POST", "/v1/chat/completions", chat + `,"tools":[{"function":{"name":"f"}}]}`, nil, 200, `"arguments":"{\"input\":\"one two\"}","name":"f"`},
 		"chat tool events":      {"POST", "/v1/chat/completions", chat + `,"stream":true,"tools":[{"function":{"name":"f"}}]}`, nil, 200, `"finish_reason":"tool_calls"`},
 		"chat without model":    {"POST", "/v1/chat/completions", `{}`, nil, 400, "must provide a model"},

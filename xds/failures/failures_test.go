@@ -2,6 +2,7 @@ package failures
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -61,7 +62,7 @@ func TestRemembersNoMoreThanMost(t *testing.T) {
 	t.Parallel()
 	log, _, _ := listening()
 	for i := range 3 * most {
-		log.heard(failed("a", fmt.Sprint(i)))
+		log.heard(failed("a", strconv.Itoa(i)))
 		if len(log.told) > most {
 			t.Fatalf("%d reasons are remembered", len(log.told))
 		}

@@ -37,7 +37,7 @@ const envoyGatewayComment = `# Tollgate at a Gateway of Envoy Gateway's. Made by
 // Export prints the objects.
 func (o EnvoyGateway) Export(c *config.Config) ([]byte, error) {
 	if o.Gateway == "" || o.Listener == "" {
-		return nil, errors.New("which Gateway, and which of its listeners? Name both")
+		return nil, errors.New("which Gateway, and which of its listeners? Name both, by --gateway and --listener")
 	}
 	mesh, err := xds.ForMesh(c)
 	if err != nil {

@@ -77,13 +77,13 @@ func (o Istio) Export(c *config.Config) ([]byte, error) {
 func (o Istio) check() error {
 	switch {
 	case !slices.Contains([]Side{Gateway, Inbound, Outbound}, o.Side):
-		return fmt.Errorf("there is no side %q: choose gateway, inbound or outbound", o.Side)
+		return fmt.Errorf("there is no side %q: choose gateway, inbound or outbound by --side", o.Side)
 	case len(o.Workload) == 0:
-		return errors.New("which workload? Without its labels, every Envoy of the namespace would be changed")
+		return errors.New("which workload? Name its pods by --workload LABEL=VALUE: without, every Envoy of the namespace would be changed")
 	case o.Port == 0:
-		return errors.New("which port? Name that of the gateway's server, of the workload, or of the host that is called")
+		return errors.New("which port? Name by --port that of the gateway's server, of the workload, or of the host that is called")
 	case (o.Host == "") == (o.Side == Outbound):
-		return errors.New("a host is what a workload calls: name it where the side is outbound, and only there")
+		return errors.New("a host is what a workload calls: name it by --host with --side outbound, and only there")
 	}
 	return nil
 }
