@@ -47,15 +47,23 @@ func inWords(charge *Charge, wait time.Duration, now time.Time) *exchange.Refusa
 			refusal.Message = "Tollgate: the request is too large: it may take " + cost +
 				" tokens, prompt and answer together, and this limit is " + limit + ". Shorten it, or lower max_tokens."
 		} else {
-			refusal.Message = "Tollgate: too many tokens: this limit is " + limit + ", and the request may take " + cost + ". Come back later."
+			refusal.Message = "Tollgate: too many tokens: this limit is " + limit + ", and the request may take " + cost + ". " + comeBack(wait)
 		}
 		return refusal
 	case config.OfRequests:
 	}
 	return &exchange.Refusal{
 		Status: 429, Type: "requests", Code: "rate_limit_exceeded",
-		Message: "Tollgate: too many requests: this limit is " + charge.Rate.String() + ". Come back later.",
+		Message: "Tollgate: too many requests: this limit is " + charge.Rate.String() + ". " + comeBack(wait),
 	}
+}
+
+// comeBack says when there is room, for who sees no headers.
+func comeBack(wait time.Duration) string {
+	if wait == Never {
+		return "It has no room for any."
+	}
+	return "Come back in " + (wait + time.Second - 1).Truncate(time.Second).String() + "."
 }
 
 // overBudget is told as OpenAI tells that an account has no money left.
