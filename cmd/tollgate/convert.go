@@ -66,6 +66,6 @@ func convert(say io.Writer, folder, target string) error {
 	for _, problem := range c.Problems {
 		fmt.Fprintln(say, "left out:", problem)
 	}
-	fmt.Fprintf(say, "%s: %d chats written to %s; %d lines have no other half\n", folder, len(c.Chats), target, c.Unmatched)
+	fmt.Fprintf(say, "%s: %s written to %s; lines without their other half: %d\n", folder, count(len(c.Chats), "chat"), target, c.Unmatched)
 	return nil
 }

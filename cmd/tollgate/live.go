@@ -35,6 +35,7 @@ type live struct {
 
 	mu      sync.Mutex
 	current *config.Config
+	started *config.Config // the first one: what is read at the start alone is of it
 }
 
 // apply brings a configuration into force.
@@ -55,6 +56,9 @@ func (l *live) apply(ctx context.Context, next *config.Config) error {
 	}
 	version := resources.Version()
 	l.current = next
+	if l.started == nil {
+		l.started = next
+	}
 	l.metrics.Configured(version)
 	l.history.took(next, version)
 	return nil
@@ -151,8 +155,8 @@ func (l *live) reload(ctx context.Context) bool {
 		return false
 	}
 	l.log.Info("a new configuration is in force", zap.String("from", next.Source), zap.Duration("took", time.Since(begin)))
-	if names := atStart(current, next); len(names) > 0 {
-		l.log.Warn("what differs here counts from the next start on; until then it stays as it was", zap.Strings("fields", names))
+	if names := atStart(l.started, next); len(names) > 0 {
+		l.log.Warn("what these fields say counts from the next start on", zap.Strings("fields", names))
 	}
 	for _, warning := range next.Warnings {
 		l.log.Warn(warning)
@@ -161,18 +165,18 @@ func (l *live) reload(ctx context.Context) bool {
 }
 
 // atStart names what differs of the fields that a process reads when it starts, and not again.
-func atStart(current, next *config.Config) []string {
+func atStart(started, next *config.Config) []string {
 	var names []string
 	for _, field := range []struct {
 		name   string
 		differ bool
 	}{
-		{"admin", !reflect.DeepEqual(next.Admin, current.Admin)},
-		{"limit_store", !reflect.DeepEqual(next.LimitStore, current.LimitStore)},
-		{"cache_store", !reflect.DeepEqual(next.CacheStore, current.CacheStore)},
-		{"chat_log", !reflect.DeepEqual(next.ChatLog, current.ChatLog)},
-		{"telemetry.traces", !reflect.DeepEqual(next.Traces, current.Traces)},
-		{"telemetry.access_log", (next.Listener.AccessLog == "") != (current.Listener.AccessLog == "")},
+		{"admin", !reflect.DeepEqual(next.Admin, started.Admin)},
+		{"limit_store", !reflect.DeepEqual(next.LimitStore, started.LimitStore)},
+		{"cache_store", !reflect.DeepEqual(next.CacheStore, started.CacheStore)},
+		{"chat_log", !reflect.DeepEqual(next.ChatLog, started.ChatLog)},
+		{"telemetry.traces", !reflect.DeepEqual(next.Traces, started.Traces)},
+		{"telemetry.access_log", (next.Listener.AccessLog == "") != (started.Listener.AccessLog == "")},
 	} {
 		if field.differ {
 			names = append(names, field.name)

@@ -32,7 +32,7 @@ func (v View) Follow(ctx context.Context, w io.Writer) error {
 	for first := true; ; first = false {
 		files, err := filepath.Glob(filepath.Join(v.Dir, "*", "*", "*.log"))
 		if err != nil || len(files) == 0 && !v.Stay {
-			return fmt.Errorf("there is no chat log in %s", v.Dir)
+			return fmt.Errorf("there is no chat log in %s\nhint: --dir names another folder; chat_log in tollgate.yaml, or LOG_CHAT in .env, has chats recorded", v.Dir)
 		}
 		slices.SortFunc(files, oldestFirst)
 		for _, file := range files {

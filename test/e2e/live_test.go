@@ -176,6 +176,29 @@ func TestBadEdits(t *testing.T) {
 	l.end(t, 10)
 }
 
+// TestEditsForTheNextStart: what an edit cannot bring into force is said by name, for as long as it differs from what
+// the process has started with, and no longer.
+func TestEditsForTheNextStart(t *testing.T) {
+	t.Parallel()
+	upstream, _ := mocktest.Start(t, mock.Options{Keys: []string{upstreamKey}})
+	g := launch(t, oneRoute(upstream))
+	const store, said = "limit_store: {redis: \"redis://127.0.0.1:1\"}\n", `"fields":["limit_store"]`
+	for i, edit := range []struct {
+		yaml    string
+		pending int // how often it was said
+	}{{store, 1}, {store + "ip: {deny: [198.51.100.0/24]}\n", 2}, {"ip: {deny: [198.51.100.0/24]}\n", 2}, {"", 2}} {
+		g.edit(t, oneRoute(upstream)+edit.yaml, false)
+		g.await(t, "a new configuration is in force", i+1)
+		g.await(t, said, edit.pending)
+	}
+	if got := strings.Count(g.output.String(), said); got != 2 {
+		t.Errorf("it was said %d times", got)
+	}
+	if got := (side{g.url, clientKey}).do(t, request{method: http.MethodGet, path: "/echo"}); got.Status != http.StatusOK {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // TestChildrenDie: whatever is killed comes back by itself, and while the gate is away requests are
 // refused, not let through.
 func TestChildrenDie(t *testing.T) {
