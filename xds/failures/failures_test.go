@@ -1,14 +1,21 @@
 package failures
 
 import (
+	"context"
 	"fmt"
+	"net"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
 
 	datav3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
 )
 
 // listening is a log with a clock of its own.
@@ -92,4 +99,38 @@ func TestHints(t *testing.T) {
 	if hint := hintFor(reset + "connection_termination}"); hint != "" {
 		t.Errorf("an upstream that breaks off: %q", hint)
 	}
+}
+
+// TestStreamsEnd: what an Envoy tells is heard at once, and its stream, which has no end of its own, does not hold up
+// the server's.
+func TestStreamsEnd(t *testing.T) {
+	t.Parallel()
+	core, lines := observer.New(zap.InfoLevel)
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	server, listener := grpc.NewServer(), bufconn.Listen(1<<16)
+	New(zap.New(core), time.Now).Register(ctx, server)
+	go func() { _ = server.Serve(listener) }()
+	defer server.Stop()
+	connection, err := grpc.NewClient("passthrough:server", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	stream, err := accesslogv3.NewAccessLogServiceClient(connection).StreamAccessLogs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = stream.Send(&accesslogv3.StreamAccessLogsMessage{LogEntries: &accesslogv3.StreamAccessLogsMessage_HttpLogs{
+		HttpLogs: &accesslogv3.StreamAccessLogsMessage_HTTPAccessLogEntries{LogEntry: []*datav3.HTTPAccessLogEntry{failed("a", "refused")}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lines.Len() == 0 {
+		runtime.Gosched()
+	}
+	end()
+	server.GracefulStop()
 }
