@@ -28,7 +28,7 @@ func sharedListener(l *config.Listener, path string) *listenerv3.Listener {
 		httpFilter("envoy.filters.http.header_to_metadata", toldInHeaders(config.KeyKey, config.IntoKey, config.LeadKey)),
 		router(),
 	}
-	manager.AccessLog = []*accesslogv3.AccessLog{failureLog()}
+	manager.AccessLog = []*accesslogv3.AccessLog{failureLog(keyTurnedDown())}
 	manager.DelayedCloseTimeout = durationpb.New(0) // an answer that breaks off must be seen to at once
 	return &listenerv3.Listener{
 		Name: SharedName,

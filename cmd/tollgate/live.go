@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -135,6 +136,16 @@ func (l *live) inForce() *config.Config {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.current
+}
+
+// spendsOneKey tells whether requests on a route go to an upstream with the only key that it has. Where there are
+// several, the gate hears of one that is turned down, and says so.
+func (l *live) spendsOneKey(prefix, upstream string) bool {
+	return slices.ContainsFunc(l.inForce().Routes, func(r *config.Route) bool {
+		return r.Prefix == prefix && slices.ContainsFunc(r.Upstreams(), func(u *config.Upstream) bool {
+			return u.Name == upstream && len(u.Keys) == 1
+		})
+	})
 }
 
 // reload reads the configuration again and applies it if it differs. It tells whether it did.

@@ -194,7 +194,7 @@ func (s *service) run(ctx context.Context) error {
 	server := newGRPCServer(s.secured...)
 	extprocv3.RegisterExternalProcessorServer(server, s.gate)
 	s.control.Register(discovery, server)
-	failures.New(s.log.Named("upstreams"), time.Now).Register(discovery, server)
+	failures.New(s.log.Named("upstreams"), time.Now, s.live.spendsOneKey).Register(discovery, server)
 	healthv1.RegisterHealthServer(server, health.NewServer())
 	s.place.register(server)
 

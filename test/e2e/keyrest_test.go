@@ -172,3 +172,30 @@ func TestKeysOfWebSockets(t *testing.T) {
 		t.Errorf("the upstream saw (-want +got):\n%s", diff)
 	}
 }
+
+// TestOnlyKeyTurnedDown: a client whose own key is right gets the 401 that is for the upstream's, and the log says whose
+// it is, also where several share a call. Of an upstream without a key, it is the client's to mend.
+func TestOnlyKeyTurnedDown(t *testing.T) {
+	t.Parallel()
+	url, _ := mocktest.Start(t, mock.Options{Keys: []string{upstreamKey}})
+	g := launch(t, fmt.Sprintf(`
+clients: [{name: alice, keys: [%s]}]
+upstreams: [{name: one, url: %q, keys: [sk-old]}, {name: two, url: %[2]q, keys: [sk-old]}, {name: three, url: %[2]q}]
+routes:
+  - {prefix: /three, upstream: three, auth: passthrough}
+  - {prefix: /one, upstream: one}
+  - {prefix: /two, upstream: two, cache: {}}
+`, clientKey, url))
+	for _, route := range []string{"/three", "/one", "/two"} {
+		through := side{g.url, clientKey}
+		if got := through.do(t, request{method: "POST", path: route + "/v1/chat/completions", body: strings.NewReader(chatStream)}); got.Status != 401 {
+			t.Errorf("%s: got %+v", route, got)
+		}
+	}
+	const said = `perhaps a client's own","requests":1,"upstream":`
+	g.await(t, said+`"one"`, 1)
+	g.await(t, said+`"two"`, 1)
+	if got := strings.Count(g.output.String(), said); got != 2 {
+		t.Errorf("it is said of %d", got)
+	}
+}

@@ -25,12 +25,21 @@ const (
 	most = 1000
 )
 
+const (
+	// answered is what Envoy says of an upstream's own answer.
+	answered = "via_upstream"
+
+	// turnedDown is what we say of it.
+	turnedDown = "the upstream answers 401: it turns its key down or, where auth is passthrough, perhaps a client's own"
+)
+
 // Log is where failures are told: each reason once, and again after a while with how often it was.
 type Log struct {
 	accesslogv3.UnimplementedAccessLogServiceServer
 
 	log   *zap.Logger
 	clock func() time.Time
+	spent SpentKey
 	ends  context.Context //nolint:containedctx // of the server, which its streams must not outlive
 
 	mu   sync.Mutex
@@ -46,9 +55,12 @@ type tally struct {
 	requests int
 }
 
+// SpentKey tells whether requests on a route, by its prefix, go to an upstream with the one key that it has.
+type SpentKey func(prefix, upstream string) bool
+
 // New makes a log. Clock gives the time, such as [time.Now].
-func New(log *zap.Logger, clock func() time.Time) *Log {
-	return &Log{log: log, clock: clock, told: map[reason]*tally{}}
+func New(log *zap.Logger, clock func() time.Time, spent SpentKey) *Log {
+	return &Log{log: log, clock: clock, spent: spent, told: map[reason]*tally{}}
 }
 
 // Register adds the service by which Envoys tell. ctx ends its streams.
@@ -89,6 +101,12 @@ func (l *Log) heard(entry *datav3.HTTPAccessLogEntry) {
 	r := reason{why: entry.GetResponse().GetResponseCodeDetails()}
 	r.upstream, _, _ = strings.Cut(common.GetUpstreamCluster(), "@")
 	r.route, _, _ = strings.Cut(common.GetRouteName(), "@")
+	if entry.GetResponse().GetResponseCode().GetValue() == 401 {
+		if r.why != answered || !l.spent(r.route, r.upstream) {
+			return
+		}
+		r.why = turnedDown
+	}
 	requests := l.count(r)
 	if requests == 0 {
 		return
@@ -128,6 +146,7 @@ func (l *Log) count(r reason) int {
 // hintFor says what to look at, by words of Envoy's.
 func hintFor(why string) string {
 	for _, known := range []struct{ word, hint string }{
+		{turnedDown, "clients get that answer, and may think that theirs is meant: look at keys of this upstream"},
 		{"CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_SAN_matcher", "its certificate is for another name: write that as server_name, or mend the url"},
 		{"CERTIFICATE_VERIFY_FAILED", "nobody whom this machine trusts vouches for its certificate: name a company's own authority by ca_file"},
 		{"WRONG_VERSION_NUMBER", "it does not speak TLS: is the url http://, or the port another?"},

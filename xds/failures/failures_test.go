@@ -16,13 +16,14 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // listening is a log with a clock of its own.
 func listening() (log *Log, lines *observer.ObservedLogs, pass func(time.Duration)) {
 	core, lines := observer.New(zap.InfoLevel)
 	now := time.Unix(1_700_000_000, 0)
-	return New(zap.New(core), func() time.Time { return now }), lines, func(d time.Duration) { now = now.Add(d) }
+	return New(zap.New(core), func() time.Time { return now }, func(prefix, upstream string) bool { return prefix == "/a" && upstream == "ours" }), lines, func(d time.Duration) { now = now.Add(d) }
 }
 
 func failed(upstream, why string) *datav3.HTTPAccessLogEntry {
@@ -64,6 +65,19 @@ func TestOnceAWhile(t *testing.T) {
 	expect()
 }
 
+// TestTurnedDown: a 401 is told where the key that was turned down is the upstream's, and it has no other.
+func TestTurnedDown(t *testing.T) {
+	t.Parallel()
+	log, lines, _ := listening()
+	for _, entry := range []*datav3.HTTPAccessLogEntry{failed("another", answered), failed("ours", "by_another"), failed("ours", answered)} {
+		entry.Response.ResponseCode = wrapperspb.UInt32(401)
+		log.heard(entry)
+	}
+	if got := lines.All(); len(got) != 1 || got[0].ContextMap()["upstream"] != "ours" || got[0].ContextMap()["why"] != turnedDown {
+		t.Errorf("told %v", got)
+	}
+}
+
 // TestRemembersNoMoreThanMost: whatever Envoys say, memory has a bound.
 func TestRemembersNoMoreThanMost(t *testing.T) {
 	t.Parallel()
@@ -88,6 +102,7 @@ func TestHints(t *testing.T) {
 		reset + "remote_connection_failure|delayed_connect_error:_Connection_refused}",
 		reset + "connection_timeout}",
 		"no_healthy_upstream",
+		turnedDown,
 		reset + "remote_connection_failure}",
 	} {
 		hint := hintFor(why)
@@ -109,7 +124,7 @@ func TestStreamsEnd(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
 	server, listener := grpc.NewServer(), bufconn.Listen(1<<16)
-	New(zap.New(core), time.Now).Register(ctx, server)
+	New(zap.New(core), time.Now, nil).Register(ctx, server)
 	go func() { _ = server.Serve(listener) }()
 	defer server.Stop()
 	connection, err := grpc.NewClient("passthrough:server", grpc.WithTransportCredentials(insecure.NewCredentials()),
