@@ -71,7 +71,7 @@ func (l *live) adopt(c *config.Config, running xds.Parts) {
 	defer l.mu.Unlock()
 	l.gate.Configure(c)
 	l.control.Adopt(running)
-	l.current = c
+	l.current, l.started = c, c
 	l.metrics.Configured(running.Version())
 	l.history.took(c, running.Version())
 }
