@@ -152,8 +152,8 @@ bench-peers: envoy build $(PEERS)/openai-forward/.made $(PEERS)/litellm/.made $(
 	go run ./bench -suite peers -peers $(PEERS) -rounds 3 -seconds 3 -rate 20 -streams 8 -json bench/peers.json -docs docs $(ARGS)
 
 .PHONY: bench-scale
-bench-scale: envoy build ## Measure what a request costs with many routes and many clients
-	go run ./bench -suite scale $(ARGS)
+bench-scale: envoy build ## Measure what many routes, clients and streams cost, for docs/performance.md
+	go run ./bench -suite scale -rounds 7 -seconds 1 -json bench/scale.json -docs docs $(ARGS)
 
 # The other version is built in a clone, so that the working tree stays as it is.
 BASE ?= origin/main
@@ -164,6 +164,10 @@ bench-check: envoy build ## Fail where Tollgate takes a quarter more CPU time th
 	git -C $(TOOLS)/base checkout --quiet "$$(git merge-base HEAD $(BASE))"
 	cd $(TOOLS)/base && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o $(CURDIR)/bin/tollgate-base ./cmd/tollgate
 	go run ./bench -base bin/tollgate-base -rounds 5 -seconds 0.4 -targets tollgate/limits,tollgate/hit,tollgate/miss,tollgate/everything $(ARGS)
+
+.PHONY: soak
+soak: envoy build ## Keep Tollgate busy for half an hour, or SOAK_SECONDS, and judge whether its memory grows
+	go run ./bench -soak $${SOAK_SECONDS:-1800}s $(ARGS)
 
 .PHONY: bench-go
 bench-go: ## Run the benchmarks of the Go code

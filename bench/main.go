@@ -43,6 +43,7 @@ type options struct {
 	json     string
 	docs     string
 	list     bool
+	soak     time.Duration
 }
 
 func main() {
@@ -65,6 +66,9 @@ func run(ctx context.Context, args []string) error {
 	o, err := parse(args)
 	if err != nil {
 		return err
+	}
+	if o.soak > 0 {
+		return soak(ctx, o)
 	}
 	all, err := suite(o.suite)
 	if err != nil {
@@ -91,6 +95,9 @@ func run(ctx context.Context, args []string) error {
 	if err := write(o, results); err != nil {
 		return err
 	}
+	if o.base == "" {
+		return nil
+	}
 	return results.Loss(tolerated) //nolint:wrapcheck // it is a sentence
 }
 
@@ -100,7 +107,7 @@ func parse(args []string) (*options, error) {
 	flags.IntVar(&o.settings.Rounds, "rounds", 5, "how often all is measured")
 	flags.Float64Var(&o.settings.Seconds, "seconds", 0.8, "how long each load lasts")
 	flags.IntVar(&o.settings.Connections, "connections", 8, "connections of the closed loop")
-	flags.Float64Var(&o.settings.Rate, "rate", 500, "requests a second of the open loop")
+	flags.Float64Var(&o.settings.Rate, "rate", 200, "requests a second of the open loop")
 	flags.IntVar(&o.settings.Streams, "streams", 32, "streams at once")
 	flags.StringVar(&o.suite, "suite", "", "which `targets`: peers, scale; empty: those of make bench")
 	flags.StringVar(&o.peers, "peers", ".tools/peers", "the `directory` with the programs of the suite peers")
@@ -109,6 +116,7 @@ func parse(args []string) (*options, error) {
 	flags.StringVar(&o.base, "base", "", "another version's `program` to measure beside it: a loss of more than a quarter of its speed is an error")
 	flags.StringVar(&o.json, "json", "", "the `file` for what was measured; empty: none")
 	flags.StringVar(&o.docs, "docs", "", "the `directory` whose performance.md shows it, and performance.svg; empty: only standard output does")
+	flags.DurationVar(&o.soak, "soak", 0, "keep Tollgate busy for so long instead, and judge its memory")
 	flags.BoolVar(&o.list, "list", false, "say what targets there are")
 	if err := flags.Parse(args); err != nil {
 		return nil, fmt.Errorf("reading the command line: %w", err)
@@ -142,7 +150,13 @@ func measureAll(ctx context.Context, o *options, chosen []*target) (*report.Run,
 		Tollgate: strings.TrimPrefix(version(ctx, s.tollgate, "version"), "tollgate "),
 		Envoy:    regexp.MustCompile(`\d+\.\d+\.\d+`).FindString(version(ctx, s.envoy, "--version")),
 	}
-	b := &bench{settings: o.settings, targets: chosen, running: map[string]*running{}, say: progress}
+	b := &bench{
+		settings: o.settings, targets: chosen, running: map[string]*running{}, say: progress,
+		loads: []string{report.Answers, report.Latency, report.Streams},
+	}
+	if o.suite == report.Scale {
+		b.loads = b.loads[:1]
+	}
 	for _, t := range chosen {
 		if b.running[t.name], err = t.start(ctx, s, t); err != nil {
 			return nil, err
@@ -151,6 +165,14 @@ func measureAll(ctx context.Context, o *options, chosen []*target) (*report.Run,
 	}
 	if results.Samples, err = b.rounds(ctx); err != nil {
 		return nil, err
+	}
+	if o.suite == report.Scale {
+		if results.Steps, err = b.steps(ctx); err != nil {
+			return nil, err
+		}
+		if results.Open, err = b.held(ctx, s); err != nil {
+			return nil, err
+		}
 	}
 	results.Machine.LoadAfter = loadAverage()
 	results.Summarize()

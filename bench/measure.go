@@ -16,6 +16,7 @@ type bench struct {
 	settings report.Settings
 	targets  []*target
 	running  map[string]*running
+	loads    []string
 	numbers  atomic.Int64 // of the requests of all targets
 	say      func(string)
 }
@@ -30,7 +31,7 @@ func (b *bench) rounds(ctx context.Context) ([]report.Sample, error) {
 	order := slices.Clone(b.targets)
 	for round := range b.settings.Rounds {
 		b.say(fmt.Sprintf("round %d of %d", round+1, b.settings.Rounds))
-		for _, kind := range []string{report.Answers, report.Latency, report.Streams} {
+		for _, kind := range b.loads {
 			for _, t := range order {
 				s, err := b.measure(ctx, t, kind)
 				if err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	startWithin = 2 * time.Minute
+	startWithin = 10 * time.Minute // with a million clients
 	stopWithin  = 15 * time.Second
 )
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"tollgate/config"
 	"tollgate/envoy"
@@ -136,10 +137,11 @@ func startTollgate(configuration func(upstream string) string) func(ctx context.
 			return nil, fmt.Errorf("making a directory for %s: %w", t.name, err)
 		}
 		text := fmt.Sprintf("listener: {address: %q}\nadmin: {address: %q}\n", address, admin) + configuration("http://"+s.upstream)
-		if err := os.WriteFile(filepath.Join(dir, "tollgate.yaml"), []byte(text), 0o600); err != nil {
+		file := filepath.Join(dir, "tollgate.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			return nil, fmt.Errorf("configuring %s: %w", t.name, err)
 		}
-		program := cmp.Or(t.program, s.tollgate)
+		program, begin := cmp.Or(t.program, s.tollgate), time.Now()
 		supervisor, err := s.launch(ctx, filepath.Join(dir, "log"), nil, program, "run", "--workers", "1")
 		if err != nil {
 			return nil, err
@@ -147,6 +149,7 @@ func startTollgate(configuration func(upstream string) string) func(ctx context.
 		if err := supervisor.await(ctx, "http://"+admin+"/readyz"); err != nil {
 			return nil, err
 		}
+		startedIn := time.Since(begin)
 		serve, envoys, err := children(supervisor.pid, program)
 		if err != nil {
 			return nil, err
@@ -154,7 +157,7 @@ func startTollgate(configuration func(upstream string) string) func(ctx context.
 		if len(serve) != 1 || len(envoys) != 1 {
 			return nil, fmt.Errorf("%s has not one `tollgate serve` and one Envoy, but the processes %v and %v", t.name, serve, envoys)
 		}
-		return &running{address: address, envoys: envoys, gos: append(serve, supervisor.pid)}, nil
+		return &running{address: address, envoys: envoys, gos: append(serve, supervisor.pid), file: file, startedIn: startedIn}, nil
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"tollgate/bench/report"
 )
@@ -36,6 +37,9 @@ type running struct {
 	address string // for clients
 	envoys  []int  // processes
 	gos     []int  // and those that are not Envoy's
+
+	file      string        // of Tollgate: its configuration
+	startedIn time.Duration // of Tollgate: until it was ready
 }
 
 // suite gives the targets of a command: "" for `make bench`, "peers" for `make bench-peers`, and so on.

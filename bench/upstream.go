@@ -29,7 +29,7 @@ func serveUpstream(ctx context.Context, address string) error {
 }
 
 // ordered tells the mock how long its answers are to be, by what stands in the body: not all that is measured
-// brings the client's headers to the upstream.
+// brings the client's headers to the upstream. Where these do say it, they count.
 func ordered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -42,6 +42,10 @@ func ordered(next http.Handler) http.Handler {
 		}
 		_ = json.Unmarshal(body, &asked) // the mock says what is wrong with it
 		r.Body = io.NopCloser(bytes.NewReader(body))
+		if r.Header.Get("mock-events") != "" {
+			next.ServeHTTP(w, r)
+			return
+		}
 		if asked.Stream {
 			r.Header.Set("mock-events", strconv.Itoa(eventsEach))
 			r.Header.Set("mock-interval", eventEvery.String())

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -181,5 +182,55 @@ func TestConnection(t *testing.T) {
 	err = c.send([]byte("GET /else HTTP/1.1\r\nhost: x\r\n\r\n"), &a)
 	if err == nil || !strings.Contains(err.Error(), "404") || !strings.Contains(err.Error(), "no such thing") {
 		t.Errorf("got %v, want an error with the status and what was said", err)
+	}
+}
+
+// TestHold: all streams are open at once, their events are counted as they come, and closing ends them.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	const streams = 70
+	var open, events atomic.Int64
+	all, more := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		say := func() {
+			_, _ = w.Write([]byte("data: x\n\n"))
+			_ = http.NewResponseController(w).Flush()
+			events.Add(1)
+		}
+		w.Header().Set("content-type", "text/event-stream")
+		say()
+		if open.Add(1) == streams {
+			close(all)
+		}
+		<-more
+		say()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	var numbers atomic.Int64
+	held, err := Hold(t.Context(), server.Listener.Addr().String(), streams, &numbers, func(buffer []byte, _ int64) []byte {
+		return append(buffer, "GET / HTTP/1.1\r\nhost: x\r\n\r\n"...)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-all
+	if got := held.Events(); got != streams || numbers.Load() != streams {
+		t.Errorf("%d events of %d requests, want %d", got, numbers.Load(), streams)
+	}
+	close(more)
+	for deadline := time.Now().Add(10 * time.Second); held.Events() < 2*streams; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d events came, want %d", held.Events(), 2*streams)
+		}
+	}
+	if held.Ended() {
+		t.Error("a stream has ended")
+	}
+	held.Close()
+	if _, err := Hold(t.Context(), server.Listener.Addr().String(), 1, &numbers, func(buffer []byte, _ int64) []byte {
+		return append(buffer, "nonsense\r\n\r\n"...)
+	}); err == nil || !strings.Contains(err.Error(), "400") {
+		t.Errorf("got %v, want an error that names the status", err)
 	}
 }

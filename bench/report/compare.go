@@ -44,17 +44,3 @@ func times(of func(r *Ratios) Spread) column {
 		return of(s.Beside).ratio()
 	}}
 }
-
-// besideLess is what Tollgate costs with more and more of something.
-func (r *Run) besideLess(out *strings.Builder) {
-	fmt.Fprintf(out, "× is how many times the figure of the first it is, within a round.\n")
-	fmt.Fprintf(out, "\n### An answer of 2 KB\n\n%d connections, each with its next request as soon as it has its answer.\n\n", r.Settings.Connections)
-	r.table(out, Answers, []column{
-		{"Envoy", func(s *Summary) string { return number(s.EnvoyCPU.Median) }},
-		{"Go", func(s *Summary) string { return number(s.GoCPU.Median) }},
-		{"CPU µs", func(s *Summary) string { return s.CPU.String() }},
-		times(func(r *Ratios) Spread { return r.CPU }),
-		{"Envoy MB", func(s *Summary) string { return number(s.EnvoyRAM.Median / 1e6) }},
-		{"Go MB", func(s *Summary) string { return number(s.GoRAM.Median / 1e6) }},
-	})
-}

@@ -28,6 +28,30 @@ type Run struct {
 	Targets  []Target  `json:"targets"`
 	Samples  []Sample  `json:"samples"`
 	Summary  []Summary `json:"summary"`
+	Steps    []Step    `json:"steps,omitempty"` // of the suite scale
+	Open     []Open    `json:"open,omitempty"`  // of the suite scale
+}
+
+// Step is what a target with many routes or clients takes besides requests.
+type Step struct {
+	Target   string    `json:"target"`
+	Routes   int64     `json:"routes"`
+	Clients  int64     `json:"clients"`
+	Start    float64   `json:"start_seconds"`          // of all processes, until they are ready
+	Edits    []float64 `json:"edit_seconds,omitempty"` // until a route is served that was added to the file
+	EnvoyRAM int64     `json:"envoy_resident_bytes"`
+	GoRAM    int64     `json:"go_resident_bytes"`
+}
+
+// Open is what streams cost that are open at once.
+type Open struct {
+	Streams  int     `json:"streams"`
+	Interval float64 `json:"interval_seconds"` // between two events of one
+	Events   int64   `json:"events"`
+	EnvoyCPU float64 `json:"envoy_cpu_us"` // microseconds, of all events
+	GoCPU    float64 `json:"go_cpu_us"`
+	EnvoyRAM int64   `json:"envoy_resident_bytes"`
+	GoRAM    int64   `json:"go_resident_bytes"`
 }
 
 // Machine is where it was measured.

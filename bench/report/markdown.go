@@ -103,6 +103,7 @@ func (r *Run) besideEnvoy(out *strings.Builder) {
 		{"p50 − bare", func(s *Summary) string { return s.AddedP50.milliseconds() }},
 		{"p99 − bare", func(s *Summary) string { return s.AddedP99.milliseconds() }},
 	})
+	fmt.Fprintf(out, "\n%s\n", r.promptness())
 	fmt.Fprintf(out, "\n### A stream: CPU microseconds per event\n\n%d streams at once, %d events each, %s between two. Times in milliseconds.\n\n",
 		r.Settings.Streams, r.Settings.Events, r.Settings.Interval)
 	r.table(out, Streams, append(cpu,
@@ -111,6 +112,24 @@ func (r *Run) besideEnvoy(out *strings.Builder) {
 		column{"p99", func(s *Summary) string { return s.FirstP99.milliseconds() }},
 		column{"gap p50", func(s *Summary) string { return s.GapP50.milliseconds() }},
 		column{"p99", func(s *Summary) string { return s.GapP99.milliseconds() }}))
+}
+
+// prompt is the latency that may be added to that of bare Envoy, at the 99th percentile, on a machine with nothing
+// else to do: in microseconds.
+const prompt = 1000
+
+// promptness says whether Tollgate adds more, by the medians of the rounds.
+func (r *Run) promptness() string {
+	var slow []string
+	for _, s := range r.Summary {
+		if s.Load == Latency && strings.HasPrefix(s.Target, "tollgate/") && s.AddedP99.Median > prompt {
+			slow = append(slow, fmt.Sprintf("%s %.2f", s.Target, s.AddedP99.Median/1000))
+		}
+	}
+	if len(slow) == 0 {
+		return "No row of Tollgate's adds more than 1 ms to bare Envoy's p99."
+	}
+	return "More than 1 ms is added to bare Envoy's p99 by: " + strings.Join(slow, ", ") + "."
 }
 
 // table writes a load's summaries. A column without anything in it is left out.

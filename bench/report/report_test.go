@@ -85,6 +85,14 @@ func TestGolden(t *testing.T) {
 	r, peers, scale := example(), example(), example()
 	peers.Suite, peers.Targets[2].Beside = Peers, "tollgate/keys"
 	scale.Suite, scale.Targets[3].Beside = Scale, "floor/headers"
+	scale.Steps = []Step{
+		{Target: "one", Routes: 1, Clients: 1, Start: 1, Edits: []float64{0.1, 0.3, 0.2}, EnvoyRAM: 50e6, GoRAM: 40e6},
+		{Target: "many", Routes: 1, Clients: 1001, Start: 2, EnvoyRAM: 51e6, GoRAM: 45e6},
+	}
+	scale.Open = []Open{
+		{Streams: 1, Interval: 1, Events: 100, EnvoyCPU: 1000, GoCPU: 2000, EnvoyRAM: 50e6, GoRAM: 40e6},
+		{Streams: 101, Interval: 100, Events: 100, EnvoyCPU: 1000, GoCPU: 2300, EnvoyRAM: 51e6, GoRAM: 45e6},
+	}
 	for _, made := range []*Run{r, peers, scale} {
 		made.Summarize()
 	}
@@ -158,6 +166,22 @@ func TestLoss(t *testing.T) {
 	err := r.Loss(1.22)
 	if err == nil || !strings.Contains(err.Error(), "tollgate/keys, answers: 200.0 microseconds") || strings.Contains(err.Error(), Streams) {
 		t.Errorf("got %v, want an error about answers", err)
+	}
+}
+
+// TestSoak: what grows in the first half only is flat, what grows after it is not, and is named.
+func TestSoak(t *testing.T) {
+	t.Parallel()
+	s := &Soak{Seconds: 8, Envoy: []float64{1e6, 50e6, 60e6, 60e6, 60e6, 60e6, 60e6, 62e6}, Go: []float64{1e6, 2e6, 3e6, 4e6, 3e6, 4e6, 3e6, 4e6}}
+	if err := s.Grown(); err != nil {
+		t.Errorf("got %v, want no error", err)
+	}
+	if !strings.Contains(s.Markdown(), "| Envoy | 25.5 | 60.0 | 60.0 | 61.0 | 1.02 |") {
+		t.Errorf("the table is\n%s", s.Markdown())
+	}
+	s.Go[7] = 6e6
+	if err := s.Grown(); err == nil || !strings.Contains(err.Error(), "Go has grown from 3.5 MB in the second quarter to 4.5 MB") || strings.Contains(err.Error(), "Envoy") {
+		t.Errorf("got %v, want an error about Go", err)
 	}
 }
 
