@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -33,6 +35,10 @@ type live struct {
 	metrics *usage.Metrics
 	shared  string // see sharedSocket
 	history *history
+
+	// read is the digest of the files that were read last, known to be whole: taken before, of the same files. Its
+	// zero says that they must be read. Only reload uses it, once there are others.
+	read [sha256.Size]byte
 
 	mu      sync.Mutex
 	current *config.Config
@@ -62,6 +68,9 @@ func (l *live) apply(ctx context.Context, next *config.Config) error {
 	}
 	l.metrics.Configured(version)
 	l.history.took(next, version)
+	if len(next.Clients)+len(next.Routes) > large {
+		go debug.FreeOSMemory() // reading it took several times of what it is, which would stay for minutes
+	}
 	return nil
 }
 
@@ -75,6 +84,9 @@ func (l *live) adopt(c *config.Config, running xds.Parts) {
 	l.metrics.Configured(running.Version())
 	l.history.took(c, running.Version())
 }
+
+// large is how many clients and routes make a configuration large.
+const large = 100_000
 
 // build makes Envoys' configuration.
 func build(c *config.Config, shared string) (xds.Parts, error) {
@@ -151,7 +163,14 @@ func (l *live) spendsOneKey(prefix, upstream string) bool {
 // reload reads the configuration again and applies it if it differs. It tells whether it did.
 func (l *live) reload(ctx context.Context) bool {
 	current := l.inForce()
+	digest := l.source.digest(current)
+	if digest == l.read {
+		return false
+	}
 	next, err := l.source.load()
+	if l.read = [sha256.Size]byte{}; err == nil && slices.Equal(next.Files, current.Files) {
+		l.read = digest
+	}
 	if err == nil && next.Equal(current) {
 		return false
 	}
@@ -160,6 +179,7 @@ func (l *live) reload(ctx context.Context) bool {
 		err = l.apply(ctx, next)
 	}
 	if err != nil {
+		l.read = [sha256.Size]byte{}
 		l.metrics.ReloadFailed()
 		l.history.turnedDown(current.Source, err)
 		l.log.Error("the new configuration is not used; the last good one stays in force", zap.Error(err))

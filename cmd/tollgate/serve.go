@@ -110,6 +110,7 @@ type service struct {
 // newService makes everything that can fail. Where it takes the place of another process, that one has yielded
 // from the middle of it on: what only one can have comes after that.
 func newService(ctx context.Context, log *zap.Logger, from *source, options serveOptions) (_ *service, err error) {
+	read := from.digest(&config.Config{})
 	c, err := from.load()
 	if err != nil {
 		return nil, err
@@ -141,6 +142,9 @@ func newService(ctx context.Context, log *zap.Logger, from *source, options serv
 	s.live = &live{
 		log: log, source: from, gate: s.gate, control: s.control, metrics: s.watching.metrics,
 		shared: sharedSocket(options.link.listen), history: &history{},
+	}
+	if len(c.Files) == 0 {
+		s.live.read = read
 	}
 	if err := s.place.apply(ctx, c); err != nil {
 		return nil, err

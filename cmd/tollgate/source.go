@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -123,6 +124,17 @@ func (s *source) files(c *config.Config) []string {
 		path = forwardFile(s.env)
 	}
 	return append([]string{path}, c.Files...)
+}
+
+// digest tells whether any of these files has changed since, in content or in name, without reading what it means.
+func (s *source) digest(c *config.Config) [sha256.Size]byte {
+	all := sha256.New()
+	for _, file := range s.files(c) {
+		content, err := os.ReadFile(file)
+		_, _ = fmt.Fprintf(all, "%q %t %d\n", file, err == nil, len(content))
+		_, _ = all.Write(content)
+	}
+	return [sha256.Size]byte(all.Sum(nil))
 }
 
 // forwardFile is the file of OpenAI-Forward that counts where none is named.

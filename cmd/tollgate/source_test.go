@@ -47,3 +47,32 @@ func TestSourceStays(t *testing.T) {
 		})
 	}
 }
+
+// TestDigest: it is another one when the file, or one that it names, has changed, came, or went.
+func TestDigest(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write := func(name, content string) {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	from, names := &source{}, &config.Config{Files: []string{"key"}}
+	write(defaultConfig, "a")
+	seen := map[[32]byte]bool{from.digest(&config.Config{}): true}
+	for _, change := range []func(){
+		func() {},
+		func() { write("key", "") },
+		func() { write("key", "a") },
+		func() { write(defaultConfig, "b") },
+		func() { write(defaultConfig, "ba"); write("key", "") },
+	} {
+		change()
+		digest := from.digest(names)
+		if seen[digest] {
+			t.Error("a change makes no difference")
+		}
+		if seen[digest] = true; from.digest(names) != digest {
+			t.Error("no change makes a difference")
+		}
+	}
+}
