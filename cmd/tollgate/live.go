@@ -68,9 +68,7 @@ func (l *live) apply(ctx context.Context, next *config.Config) error {
 	}
 	l.metrics.Configured(version)
 	l.history.took(next, version)
-	if len(next.Clients)+len(next.Routes) > large {
-		go debug.FreeOSMemory() // reading it took several times of what it is, which would stay for minutes
-	}
+	go tidy(next)
 	return nil
 }
 
@@ -86,7 +84,15 @@ func (l *live) adopt(c *config.Config, running xds.Parts) {
 }
 
 // large is how many clients and routes make a configuration large.
-const large = 100_000
+const large = 50_000
+
+// tidy gives back to the system what reading a large configuration took: several times of what it is, which would
+// stay for minutes, and in a process that does nothing more for good.
+func tidy(c *config.Config) {
+	if len(c.Clients)+len(c.Routes) > large {
+		debug.FreeOSMemory()
+	}
+}
 
 // build makes Envoys' configuration.
 func build(c *config.Config, shared string) (xds.Parts, error) {
