@@ -16,6 +16,9 @@ const (
 	// attempts and their answers have it.
 	UpstreamHeader = "tollgate-upstream"
 
+	// BodyHeader is the gRPC metadata of attempts that depend on the request's body: the gate may ask for it.
+	BodyHeader = "tollgate-body"
+
 	// ToldHeader begins the headers by which a shared call tells what the gate says of others as metadata,
 	// each followed by its key.
 	ToldHeader = "tollgate-told-"

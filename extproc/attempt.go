@@ -75,6 +75,11 @@ func (g *Gate) prepare(s *stream, first *extprocv3.ProcessingRequest) error {
 	s.expect(first)
 	s.body = body{budget: &g.gates, most: maxAsked}
 	defer s.body.free()
+	if !s.bodiless && s.initial(config.BodyHeader) != "" {
+		if err := s.askForBody(); err != nil {
+			return err
+		}
+	}
 	if err := s.receive(); err != nil {
 		return err
 	}

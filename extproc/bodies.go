@@ -3,11 +3,23 @@ package extproc
 import (
 	"fmt"
 
+	filterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 )
 
 // maxPiece is how much of a body goes into one message.
 const maxPiece = 256 << 10
+
+// askForBody has Envoy send the request's body, which it keeps until then.
+func (s *stream) askForBody() error {
+	s.comes = true
+	return s.send(&extprocv3.ProcessingResponse{ModeOverride: &filterv3.ProcessingMode{
+		RequestBodyMode:     filterv3.ProcessingMode_FULL_DUPLEX_STREAMED,
+		RequestTrailerMode:  filterv3.ProcessingMode_SEND, // which that mode demands
+		ResponseHeaderMode:  filterv3.ProcessingMode_SKIP,
+		ResponseTrailerMode: filterv3.ProcessingMode_SKIP,
+	}})
+}
 
 // receive reads the request's body to its end, if Envoy sends it. Its error is an *exchange.Refusal
 // where the body is too large, or comes too slowly.
