@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -122,6 +124,26 @@ func TestHTTP3Ends(t *testing.T) {
 	goOn()
 	_ = stream.Body.Close()
 	g.awaitEnd(t)
+}
+
+// TestHTTP3Edited: an edit turns HTTP/3 off and on.
+func TestHTTP3Edited(t *testing.T) {
+	t.Parallel()
+	upstream, _ := mocktest.Start(t, mock.Options{})
+	authority := mocktest.NewAuthority(t, "ours")
+	certificate, key := authority.Issue(t, mocktest.ForServer)
+	g, url := withHTTP3(t, upstream, certificate, key, 100)
+	with, err := os.ReadFile(filepath.Join(g.dir, "tollgate.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{false, true} {
+		g.write(t, "tollgate.yaml", strings.Replace(string(with), "http3: true", fmt.Sprintf("http3: %t", want), 1))
+		g.await(t, "a new configuration is in force", i+1)
+		if _, err := callTLS(t, http3Client(t, authority.File), url, request{method: http.MethodGet, path: "/healthz"}); (err == nil) != want {
+			t.Errorf("http3: %t: %v", want, err)
+		}
+	}
 }
 
 // TestHTTP3Connections: one connection more than there may be is not answered.
