@@ -92,53 +92,6 @@ func (r *resolver) http3(field string, m *tollgatev1.Listener) bool {
 	return m.GetHttp3()
 }
 
-func (r *resolver) clients() {
-	names := map[string]bool{}
-	for i, m := range r.message.GetClients() {
-		field := fmt.Sprintf("clients[%d]", i)
-		if names[m.GetName()] {
-			r.problem(field+".name", "a second client called %q", m.GetName())
-		}
-		names[m.GetName()] = true
-		client := &Client{
-			Name:        m.GetName(),
-			Models:      m.GetModels(),
-			Limits:      r.limits(field+".limits", m.GetLimits()),
-			MaxInFlight: int(m.GetMaxInFlight()),
-		}
-		for j, l := range client.Limits {
-			if l.Per != PerClient && l.Per != PerModel {
-				r.problem(fmt.Sprintf("%s.limits[%d].per", field, j), "a client's own limits are per client or per model: write others at a route")
-			}
-			if len(l.Clients) > 0 {
-				r.problem(fmt.Sprintf("%s.limits[%d].clients", field, j), "a client's own limits are its own: write this one at a route")
-			}
-		}
-		r.config.Clients = append(r.config.Clients, client)
-		for j, key := range m.GetKeys() {
-			r.clientKey(fmt.Sprintf("%s.keys[%d]", field, j), key, client)
-		}
-	}
-}
-
-func (r *resolver) clientKey(field, written string, client *Client) {
-	var digest Digest
-	if encoded, ok := strings.CutPrefix(written, "sha256:"); ok {
-		decoded, err := hex.DecodeString(encoded)
-		if err != nil || len(decoded) != len(digest) {
-			r.problem(field, "sha256: must be followed by the 64 hex digits of the key's SHA-256")
-			return
-		}
-		copy(digest[:], decoded)
-	} else {
-		digest = sha256.Sum256([]byte(r.secret(field, written).Reveal()))
-	}
-	if owner, taken := r.config.clients[digest]; taken {
-		r.problem(field, "the key of client %q already: a key must tell who calls", owner.Name)
-	}
-	r.config.clients[digest] = client
-}
-
 func (r *resolver) upstream(field string, m *tollgatev1.Upstream) {
 	if r.upstreams[m.GetName()] != nil {
 		r.problem(field+".name", "a second upstream called %q", m.GetName())
@@ -276,53 +229,6 @@ func (r *resolver) auth(field string, written Auth, route *Route) Auth {
 		return AuthOpen
 	}
 	return AuthPassthrough
-}
-
-// warn says which doors stand open.
-func (r *resolver) warn() {
-	for _, route := range r.config.Routes {
-		for _, u := range route.Upstreams() {
-			if route.Auth == AuthOpen && len(u.Keys) > 0 {
-				r.config.Warnings = append(r.config.Warnings, fmt.Sprintf(
-					"%s is open: everyone who reaches this port spends the keys of upstream %q. Name clients and their keys to close it.",
-					route.Prefix, u.Name))
-			}
-		}
-	}
-	r.warnOfBasePaths()
-	used, stoodInFor := map[*Upstream]bool{}, map[*Upstream]bool{}
-	for _, route := range r.config.Routes {
-		for _, choice := range route.Choices {
-			for _, t := range choice.Targets {
-				used[t.Upstream] = true
-				stoodInFor[t.Upstream] = stoodInFor[t.Upstream] || choice.Several()
-			}
-		}
-	}
-	for _, u := range r.config.Upstreams {
-		if !used[u] {
-			r.config.Warnings = append(r.config.Warnings, fmt.Sprintf("no route leads to upstream %q", u.Name))
-		} else if u.HealthCheck != nil && !stoodInFor[u] {
-			r.config.Warnings = append(r.config.Warnings, fmt.Sprintf(
-				"the health_check of upstream %q has no effect: no route names another upstream that could take its requests", u.Name))
-		}
-	}
-}
-
-// warnOfBasePaths finds the mistake that is made most: SDKs have /v1 in their base URL, and so may the upstream's.
-func (r *resolver) warnOfBasePaths() {
-	said := map[*Upstream]bool{}
-	for _, route := range r.config.Routes {
-		for _, u := range route.Upstreams() {
-			if said[u] || !strings.HasSuffix(u.BasePath, "/v1") || strings.HasSuffix(route.Prefix, "/v1") {
-				continue
-			}
-			said[u] = true
-			r.config.Warnings = append(r.config.Warnings, fmt.Sprintf(
-				"the url of upstream %q ends in /v1: %s goes on as %s/v1/models. Leave /v1 out of the url, unless clients leave it out.",
-				u.Name, strings.TrimSuffix(route.Prefix, "/")+"/v1/models", u.BasePath))
-		}
-	}
 }
 
 func (r *resolver) upstreamNames() []string {
