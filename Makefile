@@ -81,7 +81,7 @@ test-tools: envoy $(TOOLS)/lowest-envoy-$(LOWEST_ENVOY)/envoy $(VENV)/.dotenv $(
 
 .PHONY: test-deploy
 test-deploy: test-tools build ## Check what deploy holds for Kubernetes, and run it. Flags: ARGS="-run Name -v"
-	cd test/deploy && go test $(ARGS) ./...
+	cd test/deploy && go test -count=1 $(ARGS) ./...
 
 .PHONY: chaos
 chaos: test-tools build ## Run everything under load while all around it fails. CHAOS_SEED=… replays, CHAOS_SECONDS and CHAOS_ROUNDS lengthen
@@ -97,7 +97,7 @@ test-dashboard: test-tools build ## Look at the dashboard in a real Chromium. Fl
 		echo "installing chromium"; \
 		sudo=$$(command -v sudo || true); \
 		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
-	cd test/dashboard && go test $(ARGS) ./...
+	cd test/dashboard && go test -count=1 $(ARGS) ./...
 
 # The daemon is Debian's docker.io; one of its own runs for the test, and ends with it. Where something cannot be had
 # the test is skipped, and says what.
