@@ -100,10 +100,10 @@ test-dashboard: test-tools build ## Look at the dashboard in a real Chromium. Fl
 	cd test/dashboard && go test -count=1 $(ARGS) ./...
 
 # The daemon is Debian's docker.io; one of its own runs for the test, and ends with it. Where something cannot be had
-# the test is skipped, and says what.
+# within five minutes the test is skipped, and says what.
 .PHONY: test-compose
 test-compose: test-tools ## Run docker-compose.yml with a Docker daemon of its own (as root). Flags: ARGS="-run Name"
-	-@test $$(id -u) != 0 || $(MAKE) --no-print-directory compose-tools
+	-@test $$(id -u) != 0 || timeout 5m $(MAKE) --no-print-directory compose-tools
 	cd test/compose && TOLLGATE_COMPOSE=$(COMPOSE) TOLLGATE_PROMETHEUS=$(PROMETHEUS) \
 		TOLLGATE_PYTHON=$(VENV)/bin/python go test -count=1 -timeout 15m -v $(ARGS) ./...
 
