@@ -106,6 +106,7 @@ func (b Bootstrap) YAML() ([]byte, error) {
 		"GateAge":        age,
 		"AdminAddress":   admin,
 		"MaxHeapBytes":   cmp.Or(b.MaxHeapBytes, 2<<30),
+		"ThreeHeaps":     3 * cmp.Or(b.MaxHeapBytes, 2<<30),
 		"MaxConnections": cmp.Or(b.MaxConnections, 50_000),
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -57,6 +58,9 @@ type Options struct {
 	// MaxEntry is the largest answer that is kept, in bytes.
 	MaxEntry int
 
+	// EnvoyHeap is the memory at which Envoy begins to defend itself, in bytes. 0: 2 GiB.
+	EnvoyHeap uint64
+
 	// Shared makes calls for several requests. Nil: each request has its own.
 	Shared *share.Calls
 
@@ -84,6 +88,7 @@ type Gate struct {
 	handoff *handoff
 	gates   budget // of the bodies that gates hold until their verdict
 	taps    budget
+	outflow *outflow
 
 	inFlight limit.InFlight
 	settling sync.WaitGroup // corrections of limits that are under way
@@ -117,7 +122,7 @@ func NewGate(options Options) *Gate {
 	if options.Skipped == nil {
 		options.Skipped = func(string) {}
 	}
-	g := &Gate{options: options, log: options.Log, handoff: newHandoff(), ending: make(chan struct{})}
+	g := &Gate{options: options, log: options.Log, handoff: newHandoff(), outflow: newOutflow(cmp.Or(options.EnvoyHeap, plentyHeap)), ending: make(chan struct{})}
 	g.table.Store(&table{config: &config.Config{}})
 	return g
 }

@@ -23,6 +23,9 @@ var (
 	errRefused = errors.New("the request that was to make the call was refused")
 )
 
+// errCrowded is the end of a request whose answer is large, as are many others.
+var errCrowded = errors.New("too many large answers at once")
+
 // errBroken is the end of an answer of which something has gone out: the client must see that it is cut.
 var errBroken = errors.New("the answer broke off")
 
@@ -65,7 +68,7 @@ func (g *Gate) ride(v *visit) (done bool, err error) {
 	}()
 	for range maxRides {
 		err := g.rideOnce(v)
-		if err == nil || v.gone(err) || errors.Is(err, errBroken) {
+		if err == nil || v.gone(err) || errors.Is(err, errBroken) || errors.Is(err, errCrowded) {
 			return true, err
 		}
 		if k.leads && errors.Is(err, share.ErrNoWay) {
@@ -78,6 +81,9 @@ func (g *Gate) ride(v *visit) (done bool, err error) {
 		}
 		v.leave()
 		if errors.Is(err, errKept) && g.find(v) {
+			if err := g.outflow.wait(v.rpc.Context(), len(v.caching.hit.Body), outflowPatience); err != nil {
+				return true, err
+			}
 			return true, g.replay(v)
 		}
 		g.join(v)
@@ -111,6 +117,13 @@ func (g *Gate) rideOnce(v *visit) error {
 	body, err := call.Whole(ctx)
 	if err != nil {
 		return fmt.Errorf("waiting for an answer: %w", err)
+	}
+	patience := outflowPatience
+	if v.caching.leads {
+		patience = time.Hour // the upstream was paid for it
+	}
+	if err := g.outflow.wait(v.rpc.Context(), len(body), patience); err != nil {
+		return fmt.Errorf("%w: %w", errCrowded, err)
 	}
 	heard := g.begin(v, head)
 	length := exchange.Header{Name: "content-length", Value: strconv.Itoa(len(body))}

@@ -105,6 +105,11 @@ func (g *Gate) decide(c *config.Config, v *visit) (err error) {
 	if err = g.lookUp(v); err != nil {
 		return fmt.Errorf("asking the cache: %w", err)
 	}
+	if v.caching != nil && v.caching.hit != nil {
+		if err = g.outflow.wait(v.rpc.Context(), len(v.caching.hit.Body), outflowPatience); err != nil {
+			return fmt.Errorf("answering from the cache: %w", err)
+		}
+	}
 	if err = g.take(v); err != nil {
 		return fmt.Errorf("taking from limits: %w", err)
 	}

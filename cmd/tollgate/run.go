@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -104,7 +105,8 @@ func run(ctx context.Context, log *zap.Logger, from *source, workers int, drain 
 		child{
 			name: "serve",
 			command: func() (*exec.Cmd, error) {
-				return self(append([]string{"serve", "--listen", gate, "--local-envoy", "--take-over"}, from.args()...)...)
+				heap := strconv.FormatUint(bootstrap.MaxHeapBytes, 10)
+				return self(append([]string{"serve", "--listen", gate, "--local-envoy", "--take-over", "--max-heap", heap}, from.args()...)...)
 			},
 			renew: renew,
 		},

@@ -40,6 +40,7 @@ type serveOptions struct {
 	localEnvoy bool          // ready only when the clients' port answers on this machine
 	drain      time.Duration // how long calls get to end at a stop
 	takeOver   bool          // in the place of a process that serves there
+	envoyHeap  uint64        // bytes of memory at which Envoy begins to defend itself; 0: the default
 }
 
 func serveCommand() *cobra.Command {
@@ -69,6 +70,7 @@ long as --drain says. A second one ends at once.`,
 	from.addFlags(cmd.Flags())
 	options.link.add(cmd.Flags())
 	cmd.Flags().BoolVar(&options.localEnvoy, "local-envoy", false, "ready only when the clients' port answers on this machine")
+	cmd.Flags().Uint64Var(&options.envoyHeap, "max-heap", 0, "`bytes` of memory at which Envoy begins to defend itself: an eighth of it goes out a second in large answers from the cache (default 2 GiB)")
 	addDrainFlag(cmd.Flags(), &options.drain)
 	cmd.Flags().BoolVar(&options.takeOver, "take-over", false, "take the place of the tollgate that serves at --listen, if there is one: no request is refused")
 	return cmd
@@ -178,7 +180,7 @@ func (s *service) decide(ctx context.Context, c *config.Config) error {
 	}
 	options := s.watching.options(s.log.Named("gate"))
 	options.Limits, options.Cache, options.MaxEntry = s.limits, s.answers, c.CacheStore.MaxEntryBytes
-	options.Before = s.place.gateBefore
+	options.Before, options.EnvoyHeap = s.place.gateBefore, s.options.envoyHeap
 	if socket := sharedSocket(s.options.link.listen); socket != "" {
 		options.Shared = share.New(socket)
 	}

@@ -1,11 +1,13 @@
 package e2e
 
 import (
-	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,81 +15,128 @@ import (
 	"tollgate/test/mock/mocktest"
 )
 
-// TestOverload: where what clients do not read would take more memory than Envoy may have, new requests are refused
-// at once and those clients are cut, so that soon others are answered again, although none of them has left. The
-// answers are from the cache, which Envoy takes from Tollgate as fast as it can.
+// TestOverload: where what clients do not read would take more memory than Envoy may have, new requests are refused at
+// once.
 func TestOverload(t *testing.T) {
+	f := newFlood(t, 24<<20, "", protocol(false))
+	eventually(t, "new requests are refused", func() bool { return f.ask(t, 8, "Envoy") > 0 })
+	f.bounded(t)
+}
+
+// TestOverloadByCache: answers from the cache, which Envoy takes as fast as it gets them, are refused before there are
+// more than it can hold; what others ask for is served meanwhile, and those who do not read are cut, so that there is
+// room again although none of them leaves.
+func TestOverloadByCache(t *testing.T) {
+	for _, two := range []bool{false, true} {
+		t.Run(fmt.Sprintf("HTTP2:%t", two), func(t *testing.T) {
+			f := newFlood(t, 64<<20, "cache: {}\ncache_store: {max_entry_bytes: 16777216}\n", protocol(two))
+			alice := side{f.url, clientKey}
+			whole := alice.do(t, f.large())
+			alice.hit(t, f.large)
+			refused, others := 0, 0
+			for began := time.Now(); time.Since(began) < 20*time.Second; {
+				refused += f.ask(t, 40, "Tollgate", "Envoy")
+				f.bounded(t)
+				if got := alice.do(t, asks("one", "")); got.Status != http.StatusOK {
+					got.isError(t, http.StatusServiceUnavailable, "overloaded", "Envoy")
+					others++
+				}
+			}
+			t.Logf("%d answers were not read, %d refused; of others %d", f.begun.Load(), refused, others)
+			if refused == 0 || f.begun.Load() < 3 {
+				t.Errorf("%d were refused, %d were not", refused, f.begun.Load())
+			}
+			eventually(t, "who reads gets a large answer", func() bool {
+				got := alice.do(t, f.large())
+				return got.Status == http.StatusOK && got.Body == whole.Body
+			})
+		})
+	}
+}
+
+// flood is clients who ask for answers of 13 MB and do not read them.
+type flood struct {
+	*gateway
+
+	heap   int // bytes that Envoy may have
+	client *http.Client
+	begun  atomic.Int64 // answers that nobody reads
+}
+
+func newFlood(t *testing.T, heap int, more string, protocols *http.Protocols) *flood {
+	t.Helper()
 	if !fully() {
 		t.Skip("it fills Envoy's memory, beside which other tests would wait too long: make abuse runs it")
 	}
-	t.Parallel()
-	const (
-		heap    = 64 << 20
-		readers = 40
-	)
 	url, _ := mocktest.Start(t, mock.Options{Keys: []string{upstreamKey}})
-	g := newGateway(t)
-	g.write(t, "tollgate.yaml", g.addresses+oneRoute(url)+"cache: {}\ncache_store: {max_entry_bytes: 16777216}\n")
-	g.args = []string{"run", "--max-heap", "67108864"}
-	g.start(t)
-	alice := side{g.url, clientKey}
-	large := func() request { return post("/v1/chat/completions", chatStream, header{"mock-events", "60000"}) }
-	whole := alice.do(t, large())
-	alice.hit(t, large)
-	ctx, leave := context.WithCancel(t.Context())
-	defer leave()
-	client := newClient(t)
-	ask := func(ctx context.Context) (*http.Response, error) {
-		out, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url+"/v1/chat/completions", large().body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out.Header = http.Header{"Authorization": {"Bearer " + clientKey}, "Mock-Events": {"60000"}}
-		return client.Do(out)
-	}
-	eventually(t, "new requests are refused", func() bool {
-		refusals := make(chan seen, readers)
-		var asking sync.WaitGroup
-		for range readers { // at once, and each reads no more than the head
-			asking.Go(func() {
-				response, err := ask(ctx)
-				if err != nil {
-					return // it was among those that held most
-				}
-				if response.StatusCode == http.StatusOK {
-					t.Cleanup(func() { _ = response.Body.Close() })
-					return
-				}
-				defer func() { _ = response.Body.Close() }()
-				if body, err := io.ReadAll(response.Body); err == nil {
-					refusals <- seen{Status: response.StatusCode, Header: response.Header, Body: string(body)}
-				}
-			})
-		}
-		asking.Wait()
-		close(refusals)
-		refused := len(refusals)
-		for got := range refusals {
-			got.isError(t, http.StatusServiceUnavailable, "overloaded", "Envoy")
-			if got.Header.Get("retry-after") == "" {
-				t.Errorf("it does not say when to come back: %v", got.Header)
+	f := &flood{gateway: newGateway(t), heap: heap, client: newClient(t)}
+	f.client.Transport.(*http.Transport).Protocols = protocols
+	f.write(t, "tollgate.yaml", f.addresses+oneRoute(url)+more)
+	f.args = []string{"run", "--max-heap", strconv.Itoa(heap)}
+	f.start(t)
+	return f
+}
+
+func (f *flood) large() request {
+	return post("/v1/chat/completions", chatStream, header{"mock-events", "60000"})
+}
+
+// ask has so many clients ask at once, of which each reads no more than the head, and returns how many were refused, with whose
+// name.
+func (f *flood) ask(t *testing.T, clients int, names ...string) (refused int) {
+	t.Helper()
+	refusals := make(chan seen, clients)
+	var asking sync.WaitGroup
+	for range clients {
+		asking.Go(func() {
+			out, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/v1/chat/completions", f.large().body)
+			if err != nil {
+				t.Error(err)
+				return
 			}
-		}
-		t.Logf("of %d who do not read their %d MB %d were refused; Envoy has %d MiB", readers, len(whole.Body)/1e6, refused, g.memory(t, "envoy"))
-		return refused > 0
-	})
-	if has := g.memory(t, "envoy"); has > heap>>20+150 {
-		t.Errorf("Envoy has %d MiB, and may have a heap of %d", has, heap>>20)
+			out.Header = http.Header{"Authorization": {"Bearer " + clientKey}, "Mock-Events": {"60000"}}
+			response, err := f.client.Do(out)
+			if err != nil {
+				return // it was among those that held most
+			}
+			if response.StatusCode == http.StatusOK {
+				f.begun.Add(1)
+				t.Cleanup(func() { _ = response.Body.Close() })
+				return
+			}
+			defer func() { _ = response.Body.Close() }()
+			if body, err := io.ReadAll(response.Body); err == nil {
+				refusals <- seen{Status: response.StatusCode, Header: response.Header, Body: string(body)}
+			}
+		})
 	}
-	began := time.Now()
-	eventually(t, "it answers again", func() bool {
-		response, err := ask(t.Context())
-		if err != nil {
-			return false
+	asking.Wait()
+	close(refusals)
+	for got := range refusals {
+		refused++
+		name := names[0]
+		if len(names) > 1 && strings.Contains(got.Body, names[1]) {
+			name = names[1]
 		}
-		defer func() { _ = response.Body.Close() }()
-		body, err := io.ReadAll(response.Body)
-		return err == nil && response.StatusCode == http.StatusOK && strings.HasSuffix(string(body), "data: [DONE]\n\n")
-	})
-	t.Logf("it answers again after %s", time.Since(began))
+		got.isError(t, http.StatusServiceUnavailable, "overloaded", name)
+		if got.Header.Get("retry-after") == "" {
+			t.Errorf("it does not say when to come back: %v", got.Header)
+		}
+	}
+	return refused
+}
+
+// bounded looks at Envoy's memory: its heap, and what it has beside that.
+func (f *flood) bounded(t *testing.T) {
+	t.Helper()
+	if has := f.memory(t, "envoy"); has > f.heap>>20+150 {
+		t.Fatalf("Envoy has %d MiB, and may have a heap of %d", has, f.heap>>20)
+	}
+}
+
+func protocol(two bool) *http.Protocols {
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(!two)
+	protocols.SetUnencryptedHTTP2(two)
+	return protocols
 }

@@ -4,7 +4,7 @@
 - name: tollgate
   image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
   restartPolicy: Always
-  args: [serve, --listen, "unix:///run/tollgate/tollgate.sock"]
+  args: [serve, --listen, "unix:///run/tollgate/tollgate.sock", --max-heap, "805306368"] # as in envoy.yaml
   workingDir: /etc/tollgate
   env:
     {{- if .Values.redis.enabled }}

@@ -1,0 +1,76 @@
+package extproc
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"tollgate/extproc/exchange"
+)
+
+// outflow bounds how fast answers of the gate's own go to Envoy, all together. Envoy takes these whole, whether their
+// clients read or not: it has no flow control in this direction (envoyproxy/envoy#33319). When its memory becomes short
+// it cuts those who do not read, which takes it seconds; so in a second no more goes out than an eighth of its memory.
+//
+// One answer goes after the other, each at once: what is all in Envoy's hands can be cut there, what is half is not.
+type outflow struct {
+	rate float64 // bytes a second
+
+	mu   sync.Mutex
+	next time.Time // when the next one may go
+}
+
+const (
+	// outflowFree is how large an answer is that waits for none, and none for it.
+	outflowFree = 64 << 10
+
+	// outflowPatience is how long a request waits that may as well come again.
+	outflowPatience = time.Second
+
+	plentyHeap = 2 << 30
+)
+
+func newOutflow(heap uint64) *outflow { return &outflow{rate: float64(heap) / 8} }
+
+// turn is how long an answer of so many bytes is to wait; false: its turn is after more than patience, and was not
+// taken.
+func (o *outflow) turn(now time.Time, bytes int, patience time.Duration) (wait time.Duration, ok bool) {
+	if bytes <= outflowFree {
+		return 0, true
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.next.Before(now) {
+		o.next = now
+	}
+	wait = o.next.Sub(now)
+	if wait > patience {
+		return 0, false
+	}
+	o.next = o.next.Add(time.Duration(float64(bytes) / o.rate * float64(time.Second)))
+	return wait, true
+}
+
+// wait returns when it is the turn of an answer. Its error is a refusal, or that of the context.
+func (o *outflow) wait(ctx context.Context, bytes int, patience time.Duration) error {
+	wait, ok := o.turn(time.Now(), bytes, patience)
+	if !ok {
+		return &exchange.Refusal{
+			Status: 503, Type: "server_error", Code: "overloaded",
+			Message: "Tollgate: too many large answers at once; try again.",
+			Headers: []exchange.Header{{Name: "retry-after", Value: "1"}},
+		}
+	}
+	if wait == 0 {
+		return nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for an answer's turn: %w", ctx.Err())
+	}
+}
