@@ -5,9 +5,13 @@ import "strconv"
 // What Envoy's filters (package xds) and the gate (package extproc) say to each other about a
 // route, beside [Route.ID].
 const (
-	// RouteHeader is the gRPC metadata that tells the gate a request's route: its ID. It is the header of
-	// a shared call that tells Envoy the same.
+	// RouteHeader is the gRPC metadata that tells the gate a request's route, by Envoy's name for it: its ID, or
+	// one of many (see Named). It is the header of a shared call that tells Envoy the same.
 	RouteHeader = "tollgate-route"
+
+	// SaidRouteKey is a route's ID in the namespace of what the gate says of a request, where Envoy's name for it
+	// stands for many: on its way to the upstream the request has another path.
+	SaidRouteKey = "route"
 
 	// NowhereHeader marks the answer to a shared call on a route that Envoy does not know.
 	NowhereHeader = "tollgate-nowhere"

@@ -33,15 +33,16 @@ type attempt struct {
 
 // towards finds where an attempt goes: only where its route leads.
 func (g *Gate) towards(s *stream, first *extprocv3.ProcessingRequest) (*attempt, error) {
-	id, name := s.routeID(), s.initial(config.UpstreamHeader)
-	route, ok := g.table.Load().routes[id]
-	if !ok {
-		return nil, fmt.Errorf("Envoy names a route that is not known here: %q", id)
+	name := cmp.Or(said(first, config.SaidRouteKey), s.routeName())
+	route := g.table.Load().find(name, "")
+	if route == nil {
+		return nil, errUnknown(name)
 	}
 	c := route.ledBy(said(first, config.LeadKey))
-	t := c.target(name)
+	upstream := s.initial(config.UpstreamHeader)
+	t := c.target(upstream)
 	if t < 0 {
-		return nil, fmt.Errorf("route %s does not lead to upstream %q", id, name)
+		return nil, fmt.Errorf("route %s does not lead to upstream %q", name, upstream)
 	}
 	return &attempt{route: route, choice: c, upstream: c.Targets[t].Upstream, keys: c.keys[t]}, nil
 }

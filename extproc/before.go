@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,8 +25,12 @@ func (g *Gate) knows(s *stream, first *extprocv3.ProcessingRequest) bool {
 		id := s.initial(config.CallHeader)
 		return id == "" || g.handoff.has(id)
 	}
-	id := s.routeID()
-	return id == "" || g.table.Load().routes[id] != nil
+	name := s.routeName()
+	if name == "" {
+		return true
+	}
+	path := headerList(first.GetRequestHeaders().GetHeaders().GetHeaders()).get(":path")
+	return g.table.Load().find(cmp.Or(said(first, config.SaidRouteKey), name), path) != nil
 }
 
 // relay hands a stream on, both ways. Where the other end fails, so does this one: a gate stays closed.

@@ -2,6 +2,7 @@ package extproc
 
 import (
 	"encoding/json"
+	"fmt"
 
 	"tollgate/extproc/exchange"
 )
@@ -25,4 +26,10 @@ func errNowhere() error {
 		Status: 404, Type: "invalid_request_error", Code: "unknown_route",
 		Message: "Tollgate: no route of this gateway takes this request.",
 	}
+}
+
+// errUnknown is the end of a stream on a route of another configuration than those that are known, or of a path that
+// the route is not for.
+func errUnknown(name string) error {
+	return fmt.Errorf("Envoy names a route that is not known here: %q", name)
 }

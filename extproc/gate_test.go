@@ -273,6 +273,45 @@ func TestRetiringRoute(t *testing.T) {
 	}
 }
 
+// TestRouteOfMany: where Envoy's name stands for many routes, the request's path says which of them it is; a request whose
+// path is of none of them is refused, whatever else is at that path.
+func TestRouteOfMany(t *testing.T) {
+	t.Parallel()
+	core, logged := observer.New(zapcore.ErrorLevel)
+	gate := extproc.NewGate(extproc.Options{Log: zap.New(core)})
+	c := parse(t, "clients: [{name: alice, keys: ["+client+"]}]\n"+
+		"upstreams: [{name: up, url: http://192.0.2.1, keys: ["+real+"]}, {name: other, url: http://192.0.2.2, keys: [sk-another]}]\n"+
+		"routes: [{prefix: /a, upstream: up}, {prefix: /b, upstream: up}, {prefix: /c, upstream: other}, {prefix: /, upstream: up}]\n")
+	gate.Configure(c)
+	byPrefix := map[string]*config.Route{}
+	for _, r := range c.Routes {
+		byPrefix[r.Prefix] = r
+	}
+	name := config.NameOfMany(byPrefix["/a"].Key(), "1")
+	for path, want := range map[string]string{
+		"/a": "/a", "/a/v1/chat/completions?x=/b": "/a", "/b/v1": "/b", // of the same upstream
+		"/c/v1": "", "/d/v1": "", "/": "", "/v1/a": "", "": "",
+	} {
+		message := head(t)
+		for _, h := range message.GetRequestHeaders().GetHeaders().GetHeaders() {
+			if h.GetKey() == ":path" {
+				h.RawValue = []byte(path)
+			}
+		}
+		answer, err := ask(t, gate, name, message)
+		said := answer.GetDynamicMetadata().GetFields()[config.MetadataNamespace].GetStructValue().GetFields()[config.SaidRouteKey].GetStringValue()
+		switch {
+		case want == "" && (answer != nil || status.Code(err) != codes.Internal):
+			t.Errorf("%s: the gate answers %v, %v", path, answer, err)
+		case want != "" && (verdict(answer) != config.VerdictPass || said != byPrefix[want].ID):
+			t.Errorf("%s: the verdict is %q, the route said %q, %v", path, verdict(answer), said, err)
+		}
+	}
+	if got := logged.FilterMessageSnippet("could not decide").Len(); got != 5 {
+		t.Errorf("%d refusals are logged: %v", got, logged.All())
+	}
+}
+
 // played is a stream that hands out one message and swallows the answer.
 type played struct {
 	grpc.ServerStream

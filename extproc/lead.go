@@ -95,8 +95,8 @@ func (v *visit) upstreamRequest() (*http.Request, error) {
 	}
 	request.Host = v.request.Get(":authority")
 	request.Header.Set("accept-encoding", "identity")
-	request.Header.Set(config.RouteHeader, v.route.ID)
-	for _, key := range []string{config.OwnKey, config.LeadKey, config.KeyKey, config.IntoKey} {
+	request.Header.Set(config.RouteHeader, v.routeName())
+	for _, key := range []string{config.SaidRouteKey, config.OwnKey, config.LeadKey, config.KeyKey, config.IntoKey} {
 		if told, ok := v.said[key]; ok {
 			request.Header.Set(config.ToldHeader+key, told.GetStringValue())
 		}

@@ -48,15 +48,15 @@ func (s *stream) say(key, value string) {
 	s.said[key] = structpb.NewStringValue(value)
 }
 
-// head reads the first message: the request's headers, on the route that Envoy chose.
-func (s *stream) head(message *extprocv3.ProcessingRequest) (routeID string, request *exchange.Request, err error) {
+// head reads the first message: the request's headers.
+func (s *stream) head(message *extprocv3.ProcessingRequest) (*exchange.Request, error) {
 	headers := message.GetRequestHeaders()
 	if headers == nil {
-		return "", nil, errors.New("the first message does not hold the request's headers: Envoy's filter is not configured by this program")
+		return nil, errors.New("the first message does not hold the request's headers: Envoy's filter is not configured by this program")
 	}
 	s.expect(message)
 	s.responds = message.GetProtocolConfig().GetResponseBodyMode() == filterv3.ProcessingMode_FULL_DUPLEX_STREAMED
-	return s.routeID(), newRequest(headers.GetHeaders().GetHeaders(), s.clientAddress()), nil
+	return newRequest(headers.GetHeaders().GetHeaders(), s.clientAddress()), nil
 }
 
 // expect notes what follows a request's headers.
@@ -73,8 +73,8 @@ func (s *stream) initial(key string) string {
 	return ""
 }
 
-// routeID is the route that Envoy chose.
-func (s *stream) routeID() string { return s.initial(config.RouteHeader) }
+// routeName is Envoy's name for the route that it chose: see config.Named.
+func (s *stream) routeName() string { return s.initial(config.RouteHeader) }
 
 // traceParent is the trace context of the stream: Envoy's span, where it makes one. Empty: none.
 func (s *stream) traceParent() string { return s.initial("traceparent") }

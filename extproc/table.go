@@ -11,12 +11,15 @@ import (
 // than Envoy takes to learn of the change and a request to reach the gate.
 const retireAfter = time.Minute
 
-// table is what the gate knows: one configuration, and the routes by their ids, retiring ones too.
+// table is what the gate knows: one configuration, and the routes by their keys, retiring ones too.
 // Never written to once it is in force.
 type table struct {
 	config *config.Config
-	routes map[string]*route
+	routes map[config.RouteKey]*route
 }
+
+// find gives the route that Envoy means by a name, for a request's path; nil: it is not known.
+func (t *table) find(name, path string) *route { return t.routes[config.Named(name, path)] }
 
 // route is a route with the state that outlives a change of the configuration.
 type route struct {
@@ -34,24 +37,24 @@ func (t *table) next(c *config.Config) *table {
 	for _, u := range c.Upstreams {
 		rings[u] = auth.NewKeys(u.Keys)
 	}
-	next := &table{config: c, routes: make(map[string]*route, len(c.Routes))}
+	next := &table{config: c, routes: make(map[config.RouteKey]*route, len(c.Routes))}
 	for _, r := range c.Routes {
 		added := &route{Route: r, tapped: r.Needs().Tap}
 		for i := range r.Choices {
 			added.choices = append(added.choices, newChoice(&r.Choices[i], rings))
 		}
-		next.routes[r.ID] = added
+		next.routes[r.Key()] = added
 	}
 	now := time.Now()
-	for id, old := range t.routes {
-		if next.routes[id] != nil || !old.retired.IsZero() && now.Sub(old.retired) > retireAfter {
+	for key, old := range t.routes {
+		if next.routes[key] != nil || !old.retired.IsZero() && now.Sub(old.retired) > retireAfter {
 			continue
 		}
 		kept := *old
 		if kept.retired.IsZero() {
 			kept.retired = now
 		}
-		next.routes[id] = &kept
+		next.routes[key] = &kept
 	}
 	return next
 }

@@ -38,17 +38,21 @@ type visit struct {
 
 // admit is the gate: from the request's headers to the verdict.
 func (g *Gate) admit(s *stream, first *extprocv3.ProcessingRequest) error {
-	id, request, err := s.head(first)
+	request, err := s.head(first)
 	if err != nil {
 		return err
 	}
-	if id == "" {
+	name := s.routeName()
+	if name == "" {
 		return errNowhere()
 	}
 	table := g.table.Load()
-	route, ok := table.routes[id]
-	if !ok {
-		return fmt.Errorf("Envoy names a route that is not known here: %q", id)
+	route := table.find(name, request.Path)
+	if route == nil {
+		return errUnknown(name)
+	}
+	if config.NamesMany(name) {
+		s.say(config.SaidRouteKey, route.ID)
 	}
 	v := &visit{stream: s, began: time.Now(), route: route, request: request}
 	v.path = plainPath(request.Path)

@@ -52,7 +52,7 @@ func rooms() map[string]room {
 		"tollgate/cmd/tollgate/link":     {mayImport: []string{"tollgate/config"}},
 		"tollgate/cmd/tollgate/takeover": {mayImport: []string{"tollgate/extproc/limit"}},
 		"tollgate/xds":                   {mayImport: []string{"tollgate/config"}, envoy: true},
-		"tollgate/xds/failures":          {envoy: true},
+		"tollgate/xds/failures":          {mayImport: []string{"tollgate/config"}, envoy: true},
 		"tollgate/xds/mesh":              {mayImport: []string{"tollgate/config", "tollgate/envoy", "tollgate/xds"}, envoy: true},
 		"tollgate/extproc": {envoy: true, mayImport: []string{
 			"tollgate/config", "tollgate/config/money", "tollgate/extproc/exchange", "tollgate/extproc/openai",

@@ -3,6 +3,7 @@
 package failures
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+
+	"tollgate/config"
 )
 
 const (
@@ -100,7 +103,8 @@ func (l *Log) heard(entry *datav3.HTTPAccessLogEntry) {
 	common := entry.GetCommonProperties()
 	r := reason{why: entry.GetResponse().GetResponseCodeDetails()}
 	r.upstream, _, _ = strings.Cut(common.GetUpstreamCluster(), "@")
-	r.route, _, _ = strings.Cut(common.GetRouteName(), "@")
+	said := common.GetMetadata().GetFilterMetadata()[config.MetadataNamespace].GetFields()
+	r.route, _, _ = strings.Cut(cmp.Or(said[config.SaidRouteKey].GetStringValue(), common.GetRouteName()), "@")
 	if entry.GetResponse().GetResponseCode().GetValue() == 401 {
 		if r.why != answered || !l.spent(r.route, r.upstream) {
 			return

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	datav3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"go.uber.org/zap"
@@ -16,7 +17,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"tollgate/config"
 )
 
 // listening is a log with a clock of its own.
@@ -58,6 +62,13 @@ func TestOnceAWhile(t *testing.T) {
 	log.heard(failed("a", "timeout"))
 	log.heard(failed("b", "refused"))
 	expect("a /a timeout 1", "b /a refused 1")
+	ofMany := failed("", "no healthy upstream")
+	ofMany.CommonProperties.RouteName = "*@0123456789ab.cd"
+	ofMany.CommonProperties.Metadata = &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{config.MetadataNamespace: {
+		Fields: map[string]*structpb.Value{config.SaidRouteKey: structpb.NewStringValue("/c@0123456789ab")},
+	}}}
+	log.heard(ofMany)
+	expect("<nil> /c no healthy upstream 1")
 	pass(again)
 	log.heard(failed("a", "refused"))
 	expect("a /a refused 10")
