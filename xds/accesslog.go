@@ -31,7 +31,7 @@ func accessLog(path string) []*accesslogv3.AccessLog {
 		"first_byte_ms":    "%RESPONSE_DURATION%",
 		"address":          "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
 		"upstream":         "%UPSTREAM_CLUSTER%",
-		"route":            "%ROUTE_NAME%",
+		"route":            routeID(),
 		"call":             said(config.CallKey),
 		"client":           said(config.ClientKey),
 		"model":            said(config.ModelKey),
@@ -52,4 +52,10 @@ func accessLog(path string) []*accesslogv3.AccessLog {
 			}},
 		})},
 	}}
+}
+
+// routeID is a route of ours: as the gate said where Envoy's name stands for many, else that name.
+func routeID() string {
+	return `%COALESCE({"operators":[{"command":"DYNAMIC_METADATA","param":"` +
+		config.MetadataNamespace + ":" + config.SaidRouteKey + `"},"ROUTE_NAME"]})%`
 }

@@ -61,14 +61,14 @@ func chainFilters() []*hcmv3.HttpFilter {
 // againstKey are the statuses that may say something against a key: see auth.RestOf.
 const againstKey = "401|403|429"
 
-// attemptsOf names a route to the filters that stand before its upstreams. The gate may ask for the request's body
+// attemptsOf names the route to the filters that stand before its upstreams. The gate may ask for the request's body
 // where that depends on the upstream. It comes no sooner: Envoy 1.40 crashes where a filter there has a large body,
 // and no connection to the gate yet (TestRenamedBodies).
-func attemptsOf(route *config.Route, l *lead, body bool) map[string]*anypb.Any {
+func (s *site) attemptsOf(l *lead, body bool) map[string]*anypb.Any {
 	if !l.attempts {
 		return nil
 	}
-	attempt := &extprocv3.ExtProcOverrides{GrpcInitialMetadata: named(route.ID)}
+	attempt := &extprocv3.ExtProcOverrides{GrpcInitialMetadata: named(s.name)}
 	filters := map[string]*anypb.Any{answerFilter: override(attempt)}
 	if body && l.several() && l.choice.Renames() {
 		attempt.GrpcInitialMetadata = append(attempt.GrpcInitialMetadata, tells(config.BodyHeader, "1"))

@@ -205,10 +205,10 @@ func isSaid(key, value string) *matcherv3.MetadataMatcher {
 	}
 }
 
-// filtersOf says which filters a route goes through, and whether the gate gets the request's body and the
+// filtersOf says which filters a request goes through, and whether the gate gets the request's body and the
 // answer.
-func filtersOf(route *config.Route, l *lead, request, response bool) map[string]*anypb.Any {
-	needs := route.Needs()
+func (s *site) filtersOf(l *lead, request, response bool) map[string]*anypb.Any {
+	needs := s.route.Needs()
 	if !needs.Gate {
 		return bypass()
 	}
@@ -216,10 +216,10 @@ func filtersOf(route *config.Route, l *lead, request, response bool) map[string]
 	if request || response {
 		filters[gateFilter] = override(&extprocv3.ExtProcOverrides{ProcessingMode: gateMode(request, response)})
 	}
-	if len(route.Choices) > 1 || l.several() {
+	if len(s.route.Choices) > 1 || l.several() {
 		filters[lockFilter] = anyOf(&rbacv3.RBACPerRoute{Rbac: lock(l.isNamed())})
 	}
-	maps.Copy(filters, attemptsOf(route, l, request))
+	maps.Copy(filters, s.attemptsOf(l, request))
 	if !needs.Tap {
 		filters[tapFilter] = off()
 	} else if onTap := tapOn(needs, l); onTap != nil {
@@ -245,8 +245,8 @@ func tapOn(needs config.Needs, l *lead) *extprocv3.ExtProcOverrides {
 }
 
 // named tells whoever is asked which route Envoy chose.
-func named(id string) []*corev3.HeaderValue {
-	return []*corev3.HeaderValue{tells(config.RouteHeader, id)}
+func named(name string) []*corev3.HeaderValue {
+	return []*corev3.HeaderValue{tells(config.RouteHeader, name)}
 }
 
 func override(o *extprocv3.ExtProcOverrides) *anypb.Any {

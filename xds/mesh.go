@@ -62,8 +62,12 @@ func ForMesh(c *config.Config) (*Mesh, error) {
 	}
 	untraced := *c
 	untraced.Traces = nil // Envoy's spans are the mesh's
-	r, err := build(&untraced, MeshAuthorities, "")
+	r := &Resources{}
+	sites, err := newLeading(r, MeshAuthorities).sites(c, false)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.build(&untraced, sites, MeshAuthorities, ""); err != nil {
 		return nil, err
 	}
 	m := &Mesh{Gate: gate(), Lock: lock(), Tap: tap()}

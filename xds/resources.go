@@ -26,43 +26,38 @@ type Resources struct {
 // authorities of their own (see [SystemCA]); it may be empty where no upstream needs it. shared is the
 // path of a Unix socket, on Envoy's machine, for calls that several requests share; empty: there are none.
 func Build(c *config.Config, systemCA, shared string) (*Resources, error) {
-	r, err := build(c, systemCA, shared)
+	r := &Resources{}
+	sites, err := newLeading(r, systemCA).sites(c, true)
 	if err != nil {
 		return nil, err
 	}
-	r.plant()
+	if err := r.build(c, sites, systemCA, shared); err != nil {
+		return nil, err
+	}
+	r.plant(sites)
 	return r, nil
 }
 
-// build is Build with all routes in lists.
-func build(c *config.Config, systemCA, shared string) (*Resources, error) {
-	r := &Resources{}
-	to, leading := map[*config.Route][]lead{}, newLeading(r, systemCA)
-	for _, route := range c.Routes {
-		leads, err := leading.leads(route)
-		if err != nil {
-			return nil, err
-		}
-		to[route] = leads
-	}
+// build adds what leads to the sites, with all of Envoy's routes in lists.
+func (r *Resources) build(c *config.Config, sites []*site, systemCA, shared string) error {
 	tracing, err := r.tracing(c.Traces, systemCA)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	secured := r.serverTLS(c.Listener.TLS)
 	r.Listeners = append(r.Listeners, listener(c, secured, tracing))
 	if c.Listener.HTTP3 {
 		r.Listeners = append(r.Listeners, http3Listener(c, secured, tracing))
 	}
-	r.Routes = append(r.Routes, routeConfiguration(c, to))
+	r.Routes = append(r.Routes, routeConfiguration(c, sites))
 	if shared != "" && slices.ContainsFunc(c.Routes, sharesCalls) {
 		r.Listeners = append(r.Listeners, sharedListener(&c.Listener, shared))
-		r.Routes = append(r.Routes, sharedRoutes(c, to))
+		r.Routes = append(r.Routes, sharedRoutes(sites))
 	}
 	if err := r.check(); err != nil {
-		return nil, fmt.Errorf("building Envoy's configuration: %w", err)
+		return fmt.Errorf("building Envoy's configuration: %w", err)
 	}
-	return r, nil
+	return nil
 }
 
 func (r *Resources) addCluster(u *config.Upstream, by trust, speak protocol, use purpose) string {

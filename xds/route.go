@@ -1,7 +1,6 @@
 package xds
 
 import (
-	"regexp"
 	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -21,14 +20,10 @@ const HealthPath = "/healthz"
 
 // routeConfiguration is where each path leads: /healthz, then the routes, the longest prefix first,
 // then nowhere.
-func routeConfiguration(c *config.Config, to map[*config.Route][]lead) *routev3.RouteConfiguration {
+func routeConfiguration(c *config.Config, sites []*site) *routev3.RouteConfiguration {
 	routes := []*routev3.Route{health()}
-	for _, route := range c.Routes {
-		for _, l := range to[route] {
-			ours := routesOf(route, &l)
-			limitBodies(ours, route, &c.Listener)
-			routes = append(routes, ours...)
-		}
+	for _, s := range sites {
+		routes = append(routes, s.routes(&c.Listener)...)
 	}
 	if len(c.Routes) == 0 || c.Routes[len(c.Routes)-1].Prefix != "/" {
 		routes = append(routes, nowhere())
@@ -48,18 +43,18 @@ func routeConfiguration(c *config.Config, to map[*config.Route][]lead) *routev3.
 	}
 }
 
-// routesOf are Envoy's routes for one of ours and a lead: WebSockets apart where the upstream may not know
-// them by HTTP/2 or the gate would wait for their end, and what has no body to read apart from what has.
-func routesOf(route *config.Route, l *lead) []*routev3.Route {
-	needs := route.Needs()
+// routesOf are Envoy's routes for a lead: WebSockets apart where the upstream may not know them by HTTP/2 or the
+// gate would wait for their end, and what has no body to read apart from what has.
+func (s *site) routesOf(l *lead) []*routev3.Route {
+	route, needs := s.route, s.route.Needs()
 	var routes []*routev3.Route
 	if l.webSocket != l.http || needs.Request != config.NoBody || needs.Response != config.NoBody {
-		routes = append(routes, l.variants(webSocketRoute(route, l), route, l.own.webSocket, false)...)
+		routes = append(routes, l.variants(s.webSocketRoute(l), route, l.own.webSocket, false)...)
 	}
 	if needs.Request == config.AskedFor || needs.Response == config.AskedFor {
-		routes = append(routes, l.variants(askedRoute(route, l), route, l.own.http, needs.Request != config.NoBody)...)
+		routes = append(routes, l.variants(s.askedRoute(l), route, l.own.http, needs.Request != config.NoBody)...)
 	}
-	rest := forward(route, l, l.http, needs.Request == config.AnyBody, needs.Response == config.AnyBody)
+	rest := s.forward(l, l.http, needs.Request == config.AnyBody, needs.Response == config.AnyBody)
 	return append(routes, l.variants(rest, route, l.own.http, needs.Request == config.AnyBody)...)
 }
 
@@ -94,30 +89,30 @@ func variant(of *routev3.Route, key, said string) *routev3.Route {
 	return v
 }
 
-// forward sends what lies below a prefix to a cluster of a lead, the request's body and the answer by way of
+// forward sends what comes in to a cluster of a lead, the request's body and the answer by way of
 // the gate if need be.
-func forward(route *config.Route, l *lead, cluster string, request, response bool) *routev3.Route {
-	base := l.first.BasePath
+func (s *site) forward(l *lead, cluster string, request, response bool) *routev3.Route {
+	route, base := s.route, l.first.BasePath
 	if l.several() {
 		base = "" // each attempt has its own
 	}
 	action := &routev3.RouteAction{
 		ClusterSpecifier:     &routev3.RouteAction_Cluster{Cluster: cluster},
 		HostRewriteSpecifier: &routev3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: l.first.Authority()},
-		RegexRewrite:         rewrite(route.Prefix, base),
+		RegexRewrite:         rewrite(s.strip, base),
 		Timeout:              durationpb.New(0), // an answer takes as long as it moves: see StreamIdleTimeout
 		RetryPolicy:          retryPolicy(&route.Retry, l),
 	}
 	r := &routev3.Route{
-		Name:                 route.ID,
-		Match:                match(route.Prefix),
+		Name:                 s.name,
+		Match:                match(s.prefix),
 		Action:               &routev3.Route_Route{Route: action},
-		TypedPerFilterConfig: filtersOf(route, l, request, response),
+		TypedPerFilterConfig: s.filtersOf(l, request, response),
 	}
 	if route.Retry.Attempts > 1 {
 		r.RequestBodyBufferLimit = wrapperspb.UInt64(retryLimit)
 	}
-	if len(route.Limits) > 0 || route.Guests.Limited {
+	if hasHeadroom(route) {
 		r.ResponseHeadersToAdd = headroom()
 	}
 	if route.Cache != nil {
@@ -134,9 +129,9 @@ func forward(route *config.Route, l *lead, cluster string, request, response boo
 
 // askedRoute is the same for requests that the gate reads whole: files that are uploaded elsewhere need
 // not pass through it.
-func askedRoute(route *config.Route, l *lead) *routev3.Route {
-	needs := route.Needs()
-	r := forward(route, l, l.http, needs.Request != config.NoBody, needs.Response != config.NoBody)
+func (s *site) askedRoute(l *lead) *routev3.Route {
+	needs := s.route.Needs()
+	r := s.forward(l, l.http, needs.Request != config.NoBody, needs.Response != config.NoBody)
 	r.Match.Headers = []*routev3.HeaderMatcher{headerMatches(":path", &matcherv3.StringMatcher{
 		MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: config.AskedPath}},
 	})}
@@ -144,8 +139,8 @@ func askedRoute(route *config.Route, l *lead) *routev3.Route {
 }
 
 // webSocketRoute is the same for WebSockets, which many servers know by HTTP/1.1 only.
-func webSocketRoute(route *config.Route, l *lead) *routev3.Route {
-	r := forward(route, l, l.webSocket, false, false)
+func (s *site) webSocketRoute(l *lead) *routev3.Route {
+	r := s.forward(l, l.webSocket, false, false)
 	r.Match.Headers = []*routev3.HeaderMatcher{
 		headerMatches("upgrade", &matcherv3.StringMatcher{
 			MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "websocket"},
@@ -168,15 +163,12 @@ func match(prefix string) *routev3.RouteMatch {
 	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: prefix}}
 }
 
-// rewrite takes the prefix off, puts the base path before what is left, and drops a final slash.
-// The query is not touched.
-func rewrite(prefix, basePath string) *matcherv3.RegexMatchAndSubstitute {
-	if prefix == "/" {
-		prefix = ""
-	}
-	pattern, substitution := "^"+regexp.QuoteMeta(prefix)+"/?(.*?)/?$", `/\1`
+// rewrite takes off the path what a regular expression matches, puts the base path before what is left, and drops
+// a final slash. The query is not touched.
+func rewrite(strip, basePath string) *matcherv3.RegexMatchAndSubstitute {
+	pattern, substitution := "^"+strip+"/?(.*?)/?$", `/\1`
 	if basePath != "" {
-		pattern, substitution = "^"+regexp.QuoteMeta(prefix)+"(/.+?)?/?$", basePath+`\1`
+		pattern, substitution = "^"+strip+"(/.+?)?/?$", basePath+`\1`
 	}
 	return &matcherv3.RegexMatchAndSubstitute{
 		Pattern:      &matcherv3.RegexMatcher{Regex: pattern},
@@ -191,6 +183,9 @@ func clientAddress() []*corev3.HeaderValueOption {
 		header("x-forwarded-proto", "%REQ(:SCHEME)%"),
 	}
 }
+
+// hasHeadroom tells whether requests on a route may be limited.
+func hasHeadroom(route *config.Route) bool { return len(route.Limits) > 0 || route.Guests.Limited }
 
 // headroom tells clients, with OpenAI's names, how much of their limit is left: on every answer, also
 // those of Envoy and of the gate itself. What the gate did not say is left out.

@@ -25,7 +25,7 @@ func sharedListener(l *config.Listener, path string) *listenerv3.Listener {
 	manager.RouteSpecifier = routesByADS(SharedName)
 	manager.HttpFilters = []*hcmv3.HttpFilter{
 		// What attempts must know: see handOver in package extproc.
-		httpFilter("envoy.filters.http.header_to_metadata", toldInHeaders(config.KeyKey, config.IntoKey, config.LeadKey)),
+		httpFilter("envoy.filters.http.header_to_metadata", toldInHeaders(config.SaidRouteKey, config.KeyKey, config.IntoKey, config.LeadKey)),
 		router(),
 	}
 	manager.AccessLog = []*accesslogv3.AccessLog{failureLog(keyTurnedDown())}
@@ -57,14 +57,14 @@ func toldInHeaders(keys ...string) *headertometadatav3.Config {
 
 // sharedRoutes lead where the same routes for clients lead, by the name of the route that the gate gives.
 // A name that is not known is told from an upstream's answer by its header.
-func sharedRoutes(c *config.Config, to map[*config.Route][]lead) *routev3.RouteConfiguration {
+func sharedRoutes(sites []*site) *routev3.RouteConfiguration {
 	var routes []*routev3.Route
-	for _, route := range c.Routes {
-		if !sharesCalls(route) {
+	for _, s := range sites {
+		if !sharesCalls(s.route) {
 			continue
 		}
-		for _, l := range to[route] {
-			routes = append(routes, sharedRoutesOf(route, &l)...)
+		for i := range s.leads {
+			routes = append(routes, s.sharedRoutesOf(&s.leads[i])...)
 		}
 	}
 	unknown := answer("nowhere", match("/"), 404)
@@ -79,10 +79,10 @@ func sharedRoutes(c *config.Config, to map[*config.Route][]lead) *routev3.RouteC
 }
 
 // sharedRoutesOf are the same routes for calls that have passed the gate.
-func sharedRoutesOf(route *config.Route, l *lead) []*routev3.Route {
-	r := forward(route, l, l.http, false, false)
-	r.Match.Headers = []*routev3.HeaderMatcher{headerMatches(config.RouteHeader, exactly(route.ID))}
-	r.TypedPerFilterConfig, r.ResponseHeadersToAdd = attemptsOf(route, l, true), nil
+func (s *site) sharedRoutesOf(l *lead) []*routev3.Route {
+	r := s.forward(l, l.http, false, false)
+	r.Match.Headers = []*routev3.HeaderMatcher{headerMatches(config.RouteHeader, exactly(s.name))}
+	r.TypedPerFilterConfig, r.ResponseHeadersToAdd = s.attemptsOf(l, true), nil
 	if l.id != "" {
 		r.Match.Headers = append(r.Match.Headers, headerMatches(config.ToldHeader+config.LeadKey, exactly(l.id)))
 	}
@@ -92,6 +92,6 @@ func sharedRoutesOf(route *config.Route, l *lead) []*routev3.Route {
 	own, _ := proto.Clone(r).(*routev3.Route)
 	own.Match.Headers = append(own.Match.Headers, headerMatches(config.ToldHeader+config.OwnKey, exactly("1")))
 	own.GetRoute().ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: l.own.http}
-	own.GetRoute().RetryPolicy = retryPolicy(&route.Retry, &lead{})
+	own.GetRoute().RetryPolicy = retryPolicy(&s.route.Retry, &lead{})
 	return []*routev3.Route{own, r}
 }

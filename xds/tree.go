@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"slices"
 	"strings"
 
 	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
@@ -16,17 +17,22 @@ import (
 // request: of a thousand that took a third of the time that the request did.
 const listed = 100
 
-// plant has Envoy find routes by trees where there are many.
-func (r *Resources) plant() {
+// plant has Envoy find routes otherwise where there are many: those of sites of many first, by patterns, then by a
+// tree.
+func (r *Resources) plant(sites []*site) {
+	sites = slices.DeleteFunc(slices.Clone(sites), func(s *site) bool { return s.prefixes == nil })
 	for _, configuration := range r.Routes {
 		for _, host := range configuration.GetVirtualHosts() {
-			if len(host.GetRoutes()) <= listed {
+			clients := configuration.GetName() == RouteName
+			switch {
+			case clients && len(sites) > 0:
+				host.Matcher = byPattern(sites, host.GetRoutes())
+			case len(host.GetRoutes()) <= listed:
 				continue
-			}
-			if configuration.GetName() == SharedName {
-				host.Matcher = byName(host.GetRoutes())
-			} else {
+			case clients:
 				host.Matcher = byPath(host.GetRoutes())
+			default:
+				host.Matcher = byName(host.GetRoutes())
 			}
 			host.Routes = nil
 		}

@@ -83,12 +83,17 @@ func isLater() *condition {
 // isStatus holds for answers whose status matches a regular expression (RE2).
 func isStatus(expression string) *condition {
 	return &condition{
-		Input: &xdscorev3.TypedExtensionConfig{Name: "status", TypedConfig: anyOf(&matcherv3.HttpResponseStatusCodeMatchInput{})},
-		Matcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{ValueMatch: &xdsmatcherv3.StringMatcher{
-			MatchPattern: &xdsmatcherv3.StringMatcher_SafeRegex{SafeRegex: &xdsmatcherv3.RegexMatcher{
-				EngineType: &xdsmatcherv3.RegexMatcher_GoogleRe2{GoogleRe2: &xdsmatcherv3.RegexMatcher_GoogleRE2{}},
-				Regex:      expression,
-			}},
-		}},
+		Input:   &xdscorev3.TypedExtensionConfig{Name: "status", TypedConfig: anyOf(&matcherv3.HttpResponseStatusCodeMatchInput{})},
+		Matcher: matches(expression),
 	}
+}
+
+// matches holds for what a regular expression (RE2) matches as a whole.
+func matches(expression string) *xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch {
+	return &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{ValueMatch: &xdsmatcherv3.StringMatcher{
+		MatchPattern: &xdsmatcherv3.StringMatcher_SafeRegex{SafeRegex: &xdsmatcherv3.RegexMatcher{
+			EngineType: &xdsmatcherv3.RegexMatcher_GoogleRe2{GoogleRe2: &xdsmatcherv3.RegexMatcher_GoogleRE2{}},
+			Regex:      expression,
+		}},
+	}}
 }

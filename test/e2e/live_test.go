@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 // load sends requests without a pause until stop is closed, and counts what it gets.
 type load struct {
 	url    string
+	want   []string // what each answer says
 	client *http.Client
 	stop   chan struct{}
 	ended  sync.WaitGroup
@@ -28,10 +30,11 @@ type load struct {
 	problems []string
 }
 
-// startLoad runs some clients, each with connections of its own, against a path.
-func startLoad(t *testing.T, url string, clients int) *load {
+// startLoad runs some clients, each with connections of its own, against a path. Each answer must say what is wanted,
+// beside that the upstream has been shown its key.
+func startLoad(t *testing.T, url string, clients int, want ...string) *load {
 	t.Helper()
-	l := &load{url: url, client: newClient(t), stop: make(chan struct{})}
+	l := &load{url: url, want: append(want, "Bearer "+upstreamKey), client: newClient(t), stop: make(chan struct{})}
 	for range clients {
 		l.ended.Go(func() {
 			for {
@@ -63,7 +66,8 @@ func (l *load) once(t *testing.T) error {
 	if err != nil {
 		return err
 	}
-	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), "Bearer "+upstreamKey) {
+	lacks := func(said string) bool { return !strings.Contains(string(body), said) }
+	if response.StatusCode != http.StatusOK || slices.ContainsFunc(l.want, lacks) {
 		return fmt.Errorf("%s: %.300s", response.Status, body)
 	}
 	return nil
