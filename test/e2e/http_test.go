@@ -54,6 +54,11 @@ func newClient(t *testing.T) *http.Client {
 // send sends a request and returns the answer with its body still to be read.
 func (s side) send(ctx context.Context, t *testing.T, r request) *http.Response {
 	t.Helper()
+	return s.sendBy(ctx, t, newClient(t), r)
+}
+
+func (s side) sendBy(ctx context.Context, t *testing.T, client *http.Client, r request) *http.Response {
+	t.Helper()
 	out, err := http.NewRequestWithContext(ctx, r.method, s.url, r.body)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +78,7 @@ func (s side) send(ctx context.Context, t *testing.T, r request) *http.Response 
 	if r.length != 0 {
 		out.ContentLength = r.length
 	}
-	response, err := newClient(t).Do(out)
+	response, err := client.Do(out)
 	if err != nil {
 		t.Fatalf("%s %s: %v", r.method, r.path, err)
 	}
@@ -86,7 +91,9 @@ func (s side) do(t *testing.T, r request) seen {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	response := s.send(ctx, t, r)
+	client := newClient(t)
+	defer client.CloseIdleConnections() // else thousands of requests keep as many connections
+	response := s.sendBy(ctx, t, client, r)
 	body, err := io.ReadAll(response.Body)
 	got := seen{
 		Status: response.StatusCode, Proto: response.Proto, Header: response.Header, Trailer: response.Trailer,
