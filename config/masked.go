@@ -23,28 +23,26 @@ const mostShown = 8 << 20
 
 // masked writes a configuration for operators to read: as YAML, with what is set, every secret as its
 // fingerprint. References to files and digests of keys stay, environment variables are gone. It is written when
-// it is asked for first; until then no secret is kept either.
+// it is asked for first, since that takes as long as to read it; until then the message is kept, with its secrets.
 func masked(message *tollgatev1.Config, config *Config) func() string {
-	if size := proto.Size(message); size > mostShown {
-		return func() string {
+	return sync.OnceValue(func() string {
+		if size := proto.Size(message); size > mostShown {
 			return fmt.Sprintf("# The configuration is too large to be shown here: %d MB.\n", size>>20)
 		}
-	}
-	shown, ok := proto.Clone(message).(*tollgatev1.Config)
-	if !ok {
-		panic("bug: a clone of another type")
-	}
-	secrets := secretsIn(reflect.ValueOf(config), map[uintptr]bool{})
-	fields := secretFields()
-	// The callback never fails, so neither does Range.
-	_ = protorange.Range(shown.ProtoReflect(), func(values protopath.Values) error {
-		text, isText := values.Index(-1).Value.Interface().(string)
-		if isText {
-			set(values, mask(text, fields[fieldOf(values)], secrets))
+		shown, ok := proto.Clone(message).(*tollgatev1.Config)
+		if !ok {
+			panic("bug: a clone of another type")
 		}
-		return nil
-	})
-	return sync.OnceValue(func() string {
+		secrets := secretsIn(reflect.ValueOf(config), map[uintptr]bool{})
+		fields := secretFields()
+		// The callback never fails, so neither does Range.
+		_ = protorange.Range(shown.ProtoReflect(), func(values protopath.Values) error {
+			text, isText := values.Index(-1).Value.Interface().(string)
+			if isText {
+				set(values, mask(text, fields[fieldOf(values)], secrets))
+			}
+			return nil
+		})
 		written, err := render(shown)
 		if err != nil {
 			return "# " + oneLine(err.Error()) + "\n"

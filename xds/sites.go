@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
@@ -47,7 +48,7 @@ func (s *site) routes(l *config.Listener) []*routev3.Route {
 type traits struct {
 	segments int
 	agreed   string // what is seen of requests, and where they go
-	retry    string
+	retry    retries
 	maxBody  uint64
 
 	passthrough, limited, cached, collapsed, forwards bool
@@ -57,7 +58,7 @@ func traitsOf(r *config.Route) traits {
 	return traits{
 		segments:    strings.Count(strings.TrimSuffix(r.Prefix, "/"), "/"),
 		agreed:      r.Key().Agreed,
-		retry:       fmt.Sprint(r.Retry),
+		retry:       retriesOf(&r.Retry),
 		maxBody:     r.MaxBody,
 		passthrough: r.Auth == config.AuthPassthrough,
 		limited:     hasHeadroom(r),
@@ -65,6 +66,22 @@ func traitsOf(r *config.Route) traits {
 		collapsed:   sharesCalls(r),
 		forwards:    r.ForwardClientAddress,
 	}
+}
+
+// retries are a config.Retry that can be compared.
+type retries struct {
+	attempts        int
+	statuses        string
+	rateLimited     bool
+	firstByte, idle time.Duration
+}
+
+func retriesOf(r *config.Retry) retries {
+	statuses := make([]rune, len(r.Statuses))
+	for i, status := range r.Statuses {
+		statuses[i] = rune(status) //nolint:gosec // of three digits
+	}
+	return retries{r.Attempts, string(statuses), r.RateLimited, r.FirstByteTimeout, r.IdleTimeout}
 }
 
 // family is the routes with the same traits.

@@ -23,17 +23,20 @@ type history struct {
 	read []dashboard.Reloading
 }
 
-// took notes that a configuration is in force.
+// took notes that a configuration is in force. Its text takes a while where it is large, for which only who asks for
+// the history waits.
 func (h *history) took(c *config.Config, version string) {
-	text := c.Text()
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	entry := dashboard.Reloading{At: time.Now(), From: c.Source, Version: version}
-	if h.text != "" {
-		entry.Changed = changed(h.text, text)
-	}
-	h.text = text
-	h.add(entry)
+	h.mu.Lock()
+	go func() {
+		defer h.mu.Unlock()
+		text := c.Text()
+		if h.text != "" {
+			entry.Changed = changed(h.text, text)
+		}
+		h.text = text
+		h.add(entry)
+	}()
 }
 
 // turnedDown notes that one is not. What is wrong with it holds no key.
