@@ -1,6 +1,11 @@
 package config
 
-import "strings"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
 
 // RouteKey is Route.ID in its two parts: what says where a request came in, and what Envoy and the gate agree on.
 type RouteKey struct{ Prefix, Agreed string }
@@ -56,4 +61,38 @@ func segments(path string, many int) string {
 		end += 1 + length
 	}
 	return path[:end]
+}
+
+// simple are routes that lead to one upstream, of which there are many.
+type simple struct {
+	needs    Needs
+	upstream *Upstream
+}
+
+// identity gives what Envoy and the gate must agree on for a route: see Route.ID.
+func (r *resolver) identity(route *Route) string {
+	if len(route.Groups) > 0 || len(route.Choices) > 1 || route.Choices[0].Several() || len(route.Choices[0].Models) > 0 {
+		return route.agreed()
+	}
+	s := simple{route.Needs(), route.Choices[0].Targets[0].Upstream}
+	if r.agreed[s] == "" {
+		r.agreed[s] = route.agreed()
+	}
+	return r.agreed[s]
+}
+
+// agreed is that of any route.
+func (r *Route) agreed() string {
+	agreed := fmt.Appendf(nil, "%v", r.Needs())
+	if len(r.Groups) > 0 {
+		agreed = fmt.Appendf(agreed, " %q", r.Groups) // others may have the same prefix
+	}
+	for _, choice := range r.Choices {
+		agreed = fmt.Appendf(agreed, "\n%q", choice.Models)
+		for _, u := range choice.Targets {
+			agreed = fmt.Appendf(agreed, " %q %q %q %q", u.Name, u.URL(), u.CA, u.ServerName)
+		}
+	}
+	digest := sha256.Sum256(agreed)
+	return hex.EncodeToString(digest[:6])
 }

@@ -2,8 +2,6 @@ package config
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"os"
@@ -32,6 +30,7 @@ type resolver struct {
 	config    *Config
 	upstreams map[string]*Upstream
 	problems  Problems
+	agreed    map[simple]string // see identity
 }
 
 // resolve parses and links everything that the schema's own rules cannot check.
@@ -40,6 +39,7 @@ func resolve(message *tollgatev1.Config) (*Config, Problems) {
 		message:   message,
 		config:    &Config{clients: map[Digest]*Client{}},
 		upstreams: map[string]*Upstream{},
+		agreed:    map[simple]string{},
 	}
 	r.config.Listener = r.listener("listener", message.GetListener())
 	r.groups()
@@ -139,6 +139,7 @@ func (r *resolver) routes() {
 	shared := r.limits("limits", r.message.GetLimits())
 	pace := r.paces("pace", r.message.GetPace())
 	guests := r.guests()
+	retry := r.retry(r.message.GetRetry())
 	prefixes := map[string][]*Route{}
 	for i, m := range r.message.GetRoutes() {
 		field := fmt.Sprintf("routes[%d]", i)
@@ -159,6 +160,7 @@ func (r *resolver) routes() {
 			AnswerTokens:         uint64(cmp.Or(m.GetAnswerTokens(), DefaultAnswerTokens)),
 			ExactUsage:           m.GetUsage() == "exact",
 			Guests:               guests,
+			Retry:                retry,
 		}
 		if route.Choices == nil {
 			continue
@@ -176,9 +178,8 @@ func (r *resolver) routes() {
 		if m.GetCache() == nil {
 			route.Cache = r.cache(r.message.GetCache())
 		}
-		route.Retry = r.retry(m.GetRetry())
-		if m.GetRetry() == nil {
-			route.Retry = r.retry(r.message.GetRetry())
+		if m.GetRetry() != nil {
+			route.Retry = r.retry(m.GetRetry())
 		}
 		if route.Cache != nil && route.ForwardClientAddress {
 			route.Cache.Collapse = false // a call for several has no one client
@@ -194,26 +195,10 @@ func (r *resolver) routes() {
 			r.problem(field+".prefix", "a second route for %s", route.Prefix)
 		}
 		prefixes[route.Prefix] = append(prefixes[route.Prefix], route)
-		route.ID = route.identity()
+		route.ID = route.Prefix + "@" + r.identity(route)
 		r.config.Routes = append(r.config.Routes, route)
 	}
 	slices.SortStableFunc(r.config.Routes, func(a, b *Route) int { return len(b.Prefix) - len(a.Prefix) })
-}
-
-// identity computes Route.ID.
-func (r *Route) identity() string {
-	agreed := fmt.Appendf(nil, "%v", r.Needs())
-	if len(r.Groups) > 0 {
-		agreed = fmt.Appendf(agreed, " %q", r.Groups) // others may have the same prefix
-	}
-	for _, choice := range r.Choices {
-		agreed = fmt.Appendf(agreed, "\n%q", choice.Models)
-		for _, u := range choice.Targets {
-			agreed = fmt.Appendf(agreed, " %q %q %q %q", u.Name, u.URL(), u.CA, u.ServerName)
-		}
-	}
-	digest := sha256.Sum256(agreed)
-	return r.Prefix + "@" + hex.EncodeToString(digest[:6])
 }
 
 func (r *resolver) auth(field string, written Auth, route *Route) Auth {
