@@ -34,6 +34,36 @@ func Load(path string, environment Environment) (*Config, error) {
 
 // Parse is [Load] for content that is at hand; file is its name in errors.
 func Parse(file string, content []byte, environment Environment) (*Config, error) {
+	p, err := parse(file, content, environment)
+	if err != nil {
+		return nil, err
+	}
+	return p.config, nil
+}
+
+// parsed is a tollgate.yaml as far as it was read.
+type parsed struct {
+	document *document
+	message  *tollgatev1.Config
+	config   *Config // nil: not resolved yet
+}
+
+func parse(file string, content []byte, environment Environment) (*parsed, error) {
+	p, err := read(file, content, environment)
+	if err != nil {
+		return nil, err
+	}
+	if problems := violations(p.message); len(problems) > 0 {
+		return nil, p.document.locate(problems)
+	}
+	if problems := p.resolve(environment); len(problems) > 0 {
+		return nil, p.document.locate(problems)
+	}
+	return p, nil
+}
+
+// read fills the message, with what variables hold.
+func read(file string, content []byte, environment Environment) (*parsed, error) {
 	document, err := parseYAML(file, content)
 	if err != nil {
 		return nil, err
@@ -52,20 +82,29 @@ func Parse(file string, content []byte, environment Environment) (*Config, error
 	if problems := expand(message, environment); len(problems) > 0 {
 		return nil, document.locate(problems)
 	}
-	config, problems := check(message)
-	if len(problems) > 0 {
-		return nil, document.locate(problems)
-	}
-	config.Source = file
-	config.warnOfProxies(environment)
-	return config, nil
+	return &parsed{document: document, message: message}, nil
 }
 
-// check validates a message by the rules of its schema and resolves it: what both ways in share.
+// resolve makes a valid message the configuration.
+func (p *parsed) resolve(environment Environment) (problems Problems) {
+	if p.config, problems = resolved(p.message); len(problems) > 0 {
+		return problems
+	}
+	p.config.Source = p.document.file
+	p.config.warnOfProxies(environment)
+	return nil
+}
+
+// check validates a message by the rules of its schema and resolves it.
 func check(message *tollgatev1.Config) (*Config, Problems) {
 	if problems := violations(message); len(problems) > 0 {
 		return nil, problems
 	}
+	return resolved(message)
+}
+
+// resolved resolves a valid message: what both ways in share.
+func resolved(message *tollgatev1.Config) (*Config, Problems) {
 	config, problems := resolve(message)
 	if len(problems) == 0 {
 		config.Text = masked(message, config)

@@ -30,6 +30,8 @@ type source struct {
 	admin  string // over admin.address; empty: as configured
 
 	ungrouped bool // it is for one Envoy, that belongs to no group
+
+	reader config.Reader
 }
 
 func (s *source) addFlags(flags *pflag.FlagSet) {
@@ -67,7 +69,7 @@ func (s *source) load() (*config.Config, error) {
 	}
 	var c *config.Config
 	if path != "" {
-		c, err = config.Load(path, os.LookupEnv)
+		c, err = s.reader.Load(path, os.LookupEnv)
 	} else {
 		c, err = s.loadEnv()
 	}
