@@ -35,7 +35,7 @@ func (h *hold) costOf(v *visit, ask *limit.Ask) (*limit.Cost, error) {
 		return nil, onlyBudgeted(err, ask)
 	}
 	h.free = harmless(v.request)
-	if h.free || !v.budgeted() || v.caching != nil && v.caching.hit != nil {
+	if h.free || !v.under(config.OfCost) || v.caching != nil && v.caching.hit != nil {
 		return nil, nil
 	}
 	cost := &limit.Cost{}
@@ -56,11 +56,11 @@ func (h *hold) costOf(v *visit, ask *limit.Ask) (*limit.Cost, error) {
 	return cost, nil
 }
 
-// budgeted tells whether the request may be under a limit of cost, enforced or tried out.
-func (v *visit) budgeted() bool {
-	ofCost := func(l config.Limit) bool { return l.Of == config.OfCost }
+// under tells whether the request may be under a limit of a quantity, enforced or tried out.
+func (v *visit) under(of config.Quantity) bool {
+	is := func(l config.Limit) bool { return l.Of == of }
 	client := v.decision.Client
-	return slices.ContainsFunc(v.route.Limits, ofCost) || client != nil && slices.ContainsFunc(client.Limits, ofCost)
+	return slices.ContainsFunc(v.route.Limits, is) || client != nil && slices.ContainsFunc(client.Limits, is)
 }
 
 // harmless tells whether a request only asks for what there is, or takes it away: that costs nothing. One that

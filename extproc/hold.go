@@ -104,7 +104,8 @@ func (g *Gate) charge(v *visit) error {
 	ask := limit.Ask{Route: v.route.Route, Client: v.decision.Client, Address: v.request.Address, Path: v.path}
 	ask.Model = auth.ModelOf(v.request, v.asked)
 	h := v.hold
-	if v.asked != nil && v.asked.API != openai.Other { // whose answers tell nobody what they took
+	counts := len(h.route.Prices) > 0 || v.under(config.OfTokens)
+	if counts && v.asked != nil && v.asked.API != openai.Other { // whose answers tell nobody what they took
 		ask.Tokens = h.tokensOf(v)
 	}
 	var err error
