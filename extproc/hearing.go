@@ -30,6 +30,7 @@ func (g *Gate) hear(a *admission) *hearing {
 	}
 	if api := openai.APIOf(a.call.Path); api != openai.Other && (len(a.listeners) > 0 || a.keeping != nil) {
 		h.assembler = openai.NewAssembler(api)
+		h.assembler.Bare = len(a.listeners) == 0 // the cache looks at the bytes
 	}
 	return h
 }
@@ -66,12 +67,12 @@ func (h *hearing) body(piece []byte) {
 }
 
 func (h *hearing) decoded(piece []byte) {
-	h.kept.add(piece)
-	if h.stream != nil {
-		h.stream.Feed(piece, h.event)
+	if h.stream == nil {
+		h.whole.add(piece)
 		return
 	}
-	h.whole.add(piece)
+	h.kept.add(piece)
+	h.stream.Feed(piece, h.event)
 }
 
 func (h *hearing) event(event *openai.Event) {
@@ -111,6 +112,7 @@ func (h *hearing) close() *openai.Answer {
 	if h.stream != nil {
 		h.stream.Close(h.event)
 	} else if len(h.whole.bytes) > 0 {
+		h.kept.all(h.whole.bytes)
 		h.event(&openai.Event{Data: h.whole.bytes, Whole: true})
 	}
 	return h.assembler.Answer()

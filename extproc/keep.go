@@ -48,6 +48,18 @@ func (k *keeping) add(piece []byte) {
 	}
 }
 
+// all takes a whole body, which nobody else changes.
+func (k *keeping) all(bytes []byte) {
+	if k == nil || k.bytes.gone {
+		return
+	}
+	if k.bytes.large = len(bytes) > k.bytes.most; k.bytes.large {
+		k.drop()
+		return
+	}
+	k.bytes.bytes, k.bytes.kept = bytes, true // who has them gives them back
+}
+
 // inTap says that the answer goes by the tap, which must not wait.
 func (k *keeping) inTap() {
 	if k != nil {

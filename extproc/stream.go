@@ -169,10 +169,7 @@ func (s *stream) refuse(r *exchange.Refusal) error {
 // answer begins an answer of the gate's own, in the place of an upstream's. Other than refuse it keeps the
 // answer's content-type, and its body can come in pieces.
 func (s *stream) answer(status int, headers []exchange.Header) error {
-	head := &corev3.HeaderMap{Headers: []*corev3.HeaderValue{{Key: ":status", RawValue: []byte(strconv.Itoa(status))}}}
-	for _, h := range headers {
-		head.Headers = append(head.Headers, &corev3.HeaderValue{Key: h.Name, RawValue: []byte(h.Value)})
-	}
+	head := &corev3.HeaderMap{Headers: valuesOf(append([]exchange.Header{{Name: ":status", Value: strconv.Itoa(status)}}, headers...))}
 	s.say(config.VerdictKey, config.VerdictAnswer)
 	return s.verdict(&extprocv3.ProcessingResponse{
 		Response: &extprocv3.ProcessingResponse_StreamedImmediateResponse{StreamedImmediateResponse: &extprocv3.StreamedImmediateResponse{
@@ -219,11 +216,27 @@ func (s *stream) send(response *extprocv3.ProcessingResponse) error {
 	}
 }
 
+// valuesOf is headers as Envoy has them, in one piece of memory, and their values in another.
+func valuesOf(headers []exchange.Header) []*corev3.HeaderValue {
+	size := 0
+	for _, h := range headers {
+		size += len(h.Value)
+	}
+	list, values, bytes := make([]*corev3.HeaderValue, len(headers)), make([]corev3.HeaderValue, len(headers)), make([]byte, 0, size)
+	for i, h := range headers {
+		begin := len(bytes)
+		bytes = append(bytes, h.Value...)
+		values[i].Key, values[i].RawValue = h.Name, bytes[begin:len(bytes):len(bytes)]
+		list[i] = &values[i]
+	}
+	return list
+}
+
 func mutation(set []exchange.Header, remove []string) *extprocv3.HeaderMutation {
 	m := &extprocv3.HeaderMutation{RemoveHeaders: remove}
-	for _, h := range set {
+	for _, header := range valuesOf(set) {
 		m.SetHeaders = append(m.SetHeaders, &corev3.HeaderValueOption{
-			Header:       &corev3.HeaderValue{Key: h.Name, RawValue: []byte(h.Value)},
+			Header:       header,
 			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
 		})
 	}

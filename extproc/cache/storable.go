@@ -29,9 +29,9 @@ func Storable(api openai.API, status int, answer *openai.Answer, stream bool, bo
 	case stream:
 		return storableStream(api, body)
 	}
-	root, err := parseObject(body)
-	if err != nil {
-		return err
+	root := gjson.ParseBytes(body) // that it is valid is known: else the answer would have no end
+	if !root.IsObject() {
+		return errNotObject
 	}
 	return storablePlain(api, root)
 }

@@ -24,6 +24,10 @@ type Assembler struct {
 	// the answer is Truncated. 0 means 16 MiB.
 	MaxAnswer int
 
+	// Bare leaves out what was said, where the API is [Chat] or [Completions]: the answer has no choices. It is for who
+	// must know no more than how it ended and what it took, which takes a fraction of the time.
+	Bare bool
+
 	api       API
 	read      func(*Assembler, *Event) error
 	answer    Answer // but for the choices

@@ -114,6 +114,30 @@ func TestStreamsAndBodiesAgree(t *testing.T) {
 	}
 }
 
+// TestBare: what is told beside the choices is the same.
+func TestBare(t *testing.T) {
+	for _, file := range append(recorded(t, "*.sse"), recorded(t, "*.body")...) {
+		if api := apiOf(file); api != openai.Chat && api != openai.Completions {
+			continue
+		}
+		full, bare := openai.NewAssembler(apiOf(file)), openai.NewAssembler(apiOf(file))
+		bare.Bare = true
+		both := func(e *openai.Event) { full.Add(e); bare.Add(e) }
+		if filepath.Ext(file) == ".body" {
+			both(&openai.Event{Data: load(t, file), Whole: true})
+		} else {
+			r := &openai.Reader{}
+			r.Feed(load(t, file), both)
+			r.Close(both)
+		}
+		want, got := full.Answer(), bare.Answer()
+		want.Choices = nil
+		if diff := cmp.Diff(want, got); diff != "" || full.Malformed() != bare.Malformed() {
+			t.Errorf("%s:\n%s", file, diff)
+		}
+	}
+}
+
 func event(data string) *openai.Event { return &openai.Event{Data: []byte(data)} }
 
 func TestAssembleIsBounded(t *testing.T) {

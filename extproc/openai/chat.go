@@ -9,6 +9,7 @@ import (
 // little but whether a choice has a message, a delta or text.
 type chatAnswer struct {
 	head
+	bare    bool // choices are left out
 	choices []chatChoice
 	groq    *usage // Groq's own place for it
 }
@@ -49,7 +50,7 @@ type chatAudio struct {
 }
 
 func (a *Assembler) readChat(event *Event) error {
-	var chunk chatAnswer
+	chunk := chatAnswer{bare: a.Bare}
 	if err := chunk.parse(event); err != nil {
 		return err
 	}

@@ -58,6 +58,9 @@ func (c *chatAnswer) take(name string, value gjson.Result) {
 		c.Error = json.RawMessage(value.Raw)
 	case "choices":
 		c.choices = c.choices[:0]
+		if c.bare {
+			return
+		}
 		list(value, func(from gjson.Result) { c.choices = append(c.choices, parseChoice(from)) })
 	case "x_groq":
 		object(value.Get("usage"), &c.groq)

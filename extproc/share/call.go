@@ -89,10 +89,16 @@ func (c *Call) run(request *http.Request, listener Listener) error {
 	}
 	head := Head{Status: response.StatusCode, Header: response.Header}
 	listener.Head(head)
-	c.change(func() { c.head = &head })
-	piece := make([]byte, pieceSize)
+	c.change(func() {
+		c.head = &head
+		if length := response.ContentLength; length > 0 && length <= pieceSize { // it may say anything
+			c.body = make([]byte, 0, length)
+		}
+	})
+	piece := c.calls.pieces.get()
+	defer c.calls.pieces.put(piece)
 	for {
-		n, err := response.Body.Read(piece)
+		n, err := response.Body.Read(piece[:])
 		if n > 0 {
 			listener.Body(piece[:n])
 			if !c.add(piece[:n]) {

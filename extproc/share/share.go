@@ -22,6 +22,7 @@ type Calls struct {
 	mu        sync.Mutex
 	calls     map[string]*Call
 	held      int64 // bytes of all answers
+	pieces    pieces
 }
 
 // New returns calls that reach upstreams by a Unix socket.
@@ -42,6 +43,18 @@ func New(socket string) *Calls {
 		},
 	}
 }
+
+// pieces are what answers are read into.
+type pieces struct{ pool sync.Pool }
+
+func (p *pieces) get() *[pieceSize]byte {
+	if piece, ok := p.pool.Get().(*[pieceSize]byte); ok {
+		return piece
+	}
+	return new([pieceSize]byte)
+}
+
+func (p *pieces) put(piece *[pieceSize]byte) { p.pool.Put(piece) }
 
 // Join returns the call with a key, and whether the one who joins leads it: the leader must call Start
 // or Fail. Everyone who joins must Leave.
