@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"tollgate/extproc/cache"
@@ -111,7 +110,7 @@ func (g *Gate) rideOnce(v *visit) error {
 		_, _ = call.Whole(ctx) // or the next call to join would be this one
 		return errors.New("the call of another request failed")
 	}
-	if isStream(head) {
+	if head.IsStream() {
 		return g.rideStream(v, call, head)
 	}
 	body, err := call.Whole(ctx)
@@ -186,10 +185,6 @@ func (g *Gate) ridden(v *visit, heard *follower, err error) error {
 
 // isFailure tells whether another request may have more luck.
 func isFailure(status int) bool { return status >= 500 || status == http.StatusTooManyRequests }
-
-func isStream(head share.Head) bool {
-	return strings.HasPrefix(head.Header.Get("content-type"), "text/event-stream")
-}
 
 func badGateway(err error) *exchange.Refusal {
 	refusal := &exchange.Refusal{

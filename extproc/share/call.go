@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"tollgate/config"
 )
@@ -34,6 +35,11 @@ type Head struct {
 	Header http.Header
 }
 
+// IsStream tells whether the answer comes event by event.
+func (h Head) IsStream() bool {
+	return strings.HasPrefix(h.Header.Get("content-type"), "text/event-stream")
+}
+
 // Listener hears an answer while it comes. Its methods are called by one goroutine.
 type Listener interface {
 	Head(h Head)
@@ -51,7 +57,7 @@ type Call struct {
 
 	// Guarded by calls.mu.
 	followers int
-	head      *Head
+	head      *Head  // of a plain answer it is told with the end: nobody can do anything with it before
 	body      []byte // only appended to: a part of it can be read without the lock
 	ended     bool
 	err       error
@@ -62,7 +68,7 @@ type Call struct {
 
 // Start makes the call, in the background.
 func (c *Call) Start(request *http.Request, listener Listener) {
-	go func() {
+	c.calls.workers.run(func() {
 		var err error
 		defer func() { c.end(err) }()
 		defer func() {
@@ -72,7 +78,7 @@ func (c *Call) Start(request *http.Request, listener Listener) {
 		}()
 		err = c.run(request, listener)
 		listener.End(err)
-	}()
+	})
 }
 
 // Fail ends a call that was not started.
@@ -89,7 +95,11 @@ func (c *Call) run(request *http.Request, listener Listener) error {
 	}
 	head := Head{Status: response.StatusCode, Header: response.Header}
 	listener.Head(head)
-	c.change(func() {
+	tell := c.change
+	if !head.IsStream() {
+		tell = c.quietly
+	}
+	tell(func() {
 		c.head = &head
 		if length := response.ContentLength; length > 0 && length <= pieceSize { // it may say anything
 			c.body = make([]byte, 0, length)
@@ -101,7 +111,7 @@ func (c *Call) run(request *http.Request, listener Listener) error {
 		n, err := response.Body.Read(piece[:])
 		if n > 0 {
 			listener.Body(piece[:n])
-			if !c.add(piece[:n]) {
+			if !c.add(piece[:n], tell) {
 				return ErrTooLarge
 			}
 		}
@@ -132,9 +142,9 @@ func (c *Call) begun() bool {
 }
 
 // add appends to the body, as far as there is room.
-func (c *Call) add(piece []byte) bool {
+func (c *Call) add(piece []byte, tell func(what func())) bool {
 	fits := true
-	c.change(func() {
+	tell(func() {
 		fits = len(c.body)+len(piece) <= maxAnswer && c.calls.held+int64(len(piece)) <= maxHeld
 		if fits {
 			c.body = append(c.body, piece...)
@@ -152,6 +162,13 @@ func (c *Call) change(what func()) {
 	c.changed = make(chan struct{})
 	c.calls.mu.Unlock()
 	close(wake)
+}
+
+// quietly changes what nobody waits for.
+func (c *Call) quietly(what func()) {
+	c.calls.mu.Lock()
+	defer c.calls.mu.Unlock()
+	what()
 }
 
 // end makes way for the next call with this key. What comes after the first end does not count.
@@ -192,14 +209,14 @@ func (c *Call) Leave() {
 	}
 }
 
-// Begun waits for the answer's head. Its error is the call's, or ctx's.
+// Begun waits for the head of a stream, or for the end of a plain answer. Its error is the call's, or ctx's.
 func (c *Call) Begun(ctx context.Context) (Head, error) {
 	for {
 		c.calls.mu.Lock()
 		head, ended, err, changed := c.head, c.ended, c.err, c.changed
 		c.calls.mu.Unlock()
 		switch {
-		case head != nil:
+		case head != nil && (ended || head.IsStream()):
 			return *head, nil
 		case ended:
 			return Head{}, err
@@ -210,7 +227,7 @@ func (c *Call) Begun(ctx context.Context) (Head, error) {
 	}
 }
 
-// Next waits for what comes after the first at bytes of the body, and gives all that is there. last
+// Next waits for what comes after the first at bytes of a stream's body, and gives all that is there. last
 // tells that the answer is whole with it. What is returned must not be written to.
 func (c *Call) Next(ctx context.Context, at int) (piece []byte, last bool, err error) {
 	for {

@@ -23,6 +23,7 @@ type Calls struct {
 	calls     map[string]*Call
 	held      int64 // bytes of all answers
 	pieces    pieces
+	workers   workers
 }
 
 // New returns calls that reach upstreams by a Unix socket.
@@ -31,7 +32,8 @@ func New(socket string) *Calls {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	}
 	return &Calls{
-		calls: map[string]*Call{},
+		calls:   map[string]*Call{},
+		workers: workers{next: make(chan func()), over: make(chan struct{})},
 		transport: &http.Transport{
 			DialContext:         dial,
 			DisableCompression:  true, // the answer is passed on as it is
@@ -81,5 +83,8 @@ func (c *Calls) InFlight() int {
 	return len(c.calls)
 }
 
-// Close ends idle connections.
-func (c *Calls) Close() { c.transport.CloseIdleConnections() }
+// Close ends idle connections. No call may be started any more.
+func (c *Calls) Close() {
+	c.transport.CloseIdleConnections()
+	close(c.workers.over)
+}

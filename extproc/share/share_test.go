@@ -90,6 +90,7 @@ func TestAllGetTheSame(t *testing.T) {
 	step := make(chan struct{})
 	calls := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
+		w.Header().Set("Content-Type", "text/event-stream")
 		for i := range 5 {
 			_, _ = fmt.Fprintf(w, "event %d\n", i)
 			_ = http.NewResponseController(w).Flush()
@@ -146,6 +147,7 @@ func TestLeave(t *testing.T) {
 	t.Parallel()
 	gone := make(chan struct{})
 	calls := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = io.WriteString(w, "begin")
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
@@ -261,6 +263,7 @@ func BenchmarkFollow(b *testing.B) {
 		b.Fatal(err)
 	}
 	server := &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
 		for range step {
 			_, _ = io.WriteString(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"}}]}\n\n")
 			_ = http.NewResponseController(w).Flush()
