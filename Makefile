@@ -149,7 +149,7 @@ bench-short: envoy build ## The same in less than a minute, to standard output
 
 .PHONY: bench-peers
 bench-peers: envoy build $(PEERS)/openai-forward/.made $(PEERS)/litellm/.made $(PEERS)/portkey/.made ## Measure Tollgate beside other gateways, for docs/performance.md
-	go run ./bench -suite peers -peers $(PEERS) -rounds 3 -seconds 3 -rate 20 -streams 8 -json bench/peers.json -docs docs $(ARGS)
+	go run ./bench -suite peers -peers $(PEERS) -rounds 3 -seconds 3 -turn 3 -rate 20 -streams 8 -json bench/peers.json -docs docs $(ARGS)
 
 .PHONY: bench-scale
 bench-scale: envoy build ## Measure what many routes, clients and streams cost, for docs/performance.md

@@ -104,8 +104,9 @@ func run(ctx context.Context, args []string) error {
 func parse(args []string) (*options, error) {
 	o := &options{settings: report.Settings{Events: eventsEach, Interval: eventEvery.String()}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.IntVar(&o.settings.Rounds, "rounds", 5, "how often all is measured")
-	flags.Float64Var(&o.settings.Seconds, "seconds", 0.8, "how long each load lasts")
+	flags.IntVar(&o.settings.Rounds, "rounds", 10, "how often all is measured")
+	flags.Float64Var(&o.settings.Seconds, "seconds", 0.5, "how long each load lasts, for each target")
+	flags.Float64Var(&o.settings.Turn, "turn", 0.05, "how many seconds of it are one turn, after which the next target has its own")
 	flags.IntVar(&o.settings.Connections, "connections", 8, "connections of the closed loop")
 	flags.Float64Var(&o.settings.Rate, "rate", 200, "requests a second of the open loop")
 	flags.IntVar(&o.settings.Streams, "streams", 32, "streams at once")
@@ -121,7 +122,7 @@ func parse(args []string) (*options, error) {
 	if err := flags.Parse(args); err != nil {
 		return nil, fmt.Errorf("reading the command line: %w", err)
 	}
-	if flags.NArg() > 0 || o.settings.Rounds < 1 || o.settings.Seconds <= 0 || o.settings.Connections < 1 ||
+	if flags.NArg() > 0 || o.settings.Rounds < 1 || o.settings.Seconds <= 0 || o.settings.Turn <= 0 || o.settings.Connections < 1 ||
 		o.settings.Rate <= 0 || o.settings.Streams < 1 {
 		return nil, fmt.Errorf("the command line makes no sense: numbers must be above zero, and nothing may stand behind the flags: %q", args)
 	}

@@ -11,6 +11,14 @@ import (
 	"tollgate/bench/report"
 )
 
+const (
+	// settle is how long a target gets after a turn's last answer for what it still does about it.
+	settle = 2 * time.Millisecond
+
+	// latencyTurns is how many times longer a turn is where requests come at a fixed rate, so that there are some.
+	latencyTurns = 4
+)
+
 // bench measures targets that run.
 type bench struct {
 	settings report.Settings
@@ -21,27 +29,24 @@ type bench struct {
 	say      func(string)
 }
 
-// rounds measures all targets under each load, round by round, back and forth, so that what disturbs the
-// machine for a while disturbs neighbours alike.
+// rounds measures all targets under each load, round by round.
 func (b *bench) rounds(ctx context.Context) ([]report.Sample, error) {
 	if err := b.warmUp(ctx); err != nil {
 		return nil, err
 	}
 	var samples []report.Sample
-	order := slices.Clone(b.targets)
 	for round := range b.settings.Rounds {
 		b.say(fmt.Sprintf("round %d of %d", round+1, b.settings.Rounds))
 		for _, kind := range b.loads {
-			for _, t := range order {
-				s, err := b.measure(ctx, t, kind)
-				if err != nil {
-					return nil, fmt.Errorf("%s, %s: %w", t.name, kind, err)
-				}
-				s.Round = round
-				samples = append(samples, *s)
+			of, err := b.inTurns(ctx, kind)
+			if err != nil {
+				return nil, err
 			}
+			for i := range of {
+				of[i].Round = round
+			}
+			samples = append(samples, of...)
 		}
-		slices.Reverse(order)
 	}
 	return samples, nil
 }
@@ -62,54 +67,113 @@ func (b *bench) warmUp(ctx context.Context) error {
 	return nil
 }
 
-// measure puts one target under one load.
-func (b *bench) measure(ctx context.Context, t *target, kind string) (*report.Sample, error) {
-	connections := b.settings.Connections
-	switch kind {
-	case report.Streams:
-		connections = b.settings.Streams
-	case report.Latency:
-		connections *= 4 // enough that none is waited for, unless the target stalls
+// inTurns measures all targets under one load. They take short turns, back and forth, until each has had its time:
+// what disturbs a machine comes and goes within tenths of a second, and so disturbs neighbours alike.
+func (b *bench) inTurns(ctx context.Context, kind string) ([]report.Sample, error) {
+	var order []*part
+	defer func() {
+		for _, p := range order {
+			p.pool.Close()
+		}
+	}()
+	for _, t := range b.targets {
+		pool, err := load.Dial(ctx, b.running[t.name].address, b.connections(kind), &b.numbers)
+		if err != nil {
+			return nil, fmt.Errorf("%s, %s: %w", t.name, kind, err)
+		}
+		order = append(order, &part{target: t, running: b.running[t.name], pool: pool})
 	}
-	r := b.running[t.name]
-	pool, err := load.Dial(ctx, r.address, connections, &b.numbers)
-	if err != nil {
-		return nil, err //nolint:wrapcheck // rounds says where
+	inOrder := slices.Clone(order)
+	for left := true; left; slices.Reverse(order) {
+		left = false
+		for _, p := range order {
+			if p.result.Elapsed.Seconds() >= b.settings.Seconds {
+				continue
+			}
+			if err := b.turn(ctx, p, kind); err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", p.target.name, kind, err)
+			}
+			left = true
+		}
 	}
-	defer pool.Close()
-	before, err := r.use()
-	if err != nil {
-		return nil, err
+	var samples []report.Sample
+	for _, p := range inOrder {
+		samples = append(samples, p.sample(kind))
 	}
-	result, err := b.load(ctx, pool, t, kind)
-	if err != nil {
-		return nil, err
-	}
-	after, err := r.use()
-	if err != nil {
-		return nil, err
-	}
-	return &report.Sample{
-		Target: t.name, Load: kind,
-		Requests: result.Requests, Events: result.Events, Seconds: result.Elapsed.Seconds(),
-		EnvoyCPU: microseconds(after.envoyCPU - before.envoyCPU), GoCPU: microseconds(after.goCPU - before.goCPU),
-		EnvoyRAM: after.envoyRAM, GoRAM: after.goRAM,
-		Latency: report.QuantilesOf(result.Latencies),
-		First:   report.QuantilesOf(result.Firsts),
-		Gap:     report.QuantilesOf(result.Gaps),
-	}, nil
+	return samples, nil
 }
 
-func (b *bench) load(ctx context.Context, pool *load.Pool, t *target, kind string) (*load.Result, error) {
-	d := time.Duration(b.settings.Seconds * float64(time.Second))
+func (b *bench) connections(kind string) int {
+	switch kind {
+	case report.Streams:
+		return b.settings.Streams
+	case report.Latency:
+		return 4 * b.settings.Connections // enough that none is waited for, unless the target stalls
+	}
+	return b.settings.Connections
+}
+
+// part is what one target does in one round, turn by turn.
+type part struct {
+	target  *target
+	running *running
+	pool    *load.Pool
+
+	result          load.Result
+	envoyCPU, goCPU time.Duration
+	last            used
+}
+
+// turn puts a target under a load for a moment.
+func (b *bench) turn(ctx context.Context, p *part, kind string) error {
+	before, err := p.running.use()
+	if err != nil {
+		return err
+	}
+	result, err := b.load(ctx, p, kind)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-time.After(settle):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if p.last, err = p.running.use(); err != nil {
+		return err
+	}
+	p.result.Add(result)
+	p.envoyCPU += p.last.envoyCPU - before.envoyCPU
+	p.goCPU += p.last.goCPU - before.goCPU
+	return nil
+}
+
+// sample is what all turns come to.
+func (p *part) sample(kind string) report.Sample {
+	return report.Sample{
+		Target: p.target.name, Load: kind,
+		Requests: p.result.Requests, Events: p.result.Events, Seconds: p.result.Elapsed.Seconds(),
+		EnvoyCPU: microseconds(p.envoyCPU), GoCPU: microseconds(p.goCPU),
+		EnvoyRAM: p.last.envoyRAM, GoRAM: p.last.goRAM,
+		Latency: report.QuantilesOf(p.result.Latencies),
+		First:   report.QuantilesOf(p.result.Firsts),
+		Gap:     report.QuantilesOf(p.result.Gaps),
+	}
+}
+
+func (b *bench) load(ctx context.Context, p *part, kind string) (*load.Result, error) {
+	d, ask := seconds(b.settings.Turn), p.target.ask
 	switch kind {
 	case report.Latency:
-		return pool.Open(ctx, d, b.settings.Rate, t.ask.answers()) //nolint:wrapcheck // rounds says where
+		d = min(latencyTurns*d, max(d, seconds(b.settings.Seconds)))
+		return p.pool.Open(ctx, d, b.settings.Rate, ask.answers()) //nolint:wrapcheck // inTurns says where
 	case report.Streams:
-		return pool.Closed(ctx, d, eventEvery, t.ask.streams()) //nolint:wrapcheck // rounds says where
+		return p.pool.Closed(ctx, d, eventEvery, ask.streams()) //nolint:wrapcheck // inTurns says where
 	}
-	return pool.Closed(ctx, d, 0, t.ask.answers()) //nolint:wrapcheck // rounds says where
+	return p.pool.Closed(ctx, d, 0, ask.answers()) //nolint:wrapcheck // inTurns says where
 }
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
 func microseconds(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 

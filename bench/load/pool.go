@@ -131,7 +131,7 @@ func (p *Pool) run(ctx context.Context, request Request, loop func(i int, each f
 	}
 	whole := &Result{Elapsed: time.Since(begin)}
 	for i := range parts {
-		whole.merge(&parts[i])
+		whole.Add(&parts[i])
 	}
 	return whole, nil
 }
@@ -146,7 +146,9 @@ func (r *Result) add(a *Answer, due time.Time) {
 	r.Gaps = append(r.Gaps, a.Gaps...)
 }
 
-func (r *Result) merge(part *Result) {
+// Add adds what came of other requests.
+func (r *Result) Add(part *Result) {
+	r.Elapsed += part.Elapsed
 	r.Requests += part.Requests
 	r.Events += part.Events
 	r.Latencies = append(r.Latencies, part.Latencies...)

@@ -66,7 +66,8 @@ type Machine struct {
 // Settings is what was asked for.
 type Settings struct {
 	Rounds      int     `json:"rounds"`
-	Seconds     float64 `json:"seconds"`     // of each load
+	Seconds     float64 `json:"seconds"`     // of each load, in turns
+	Turn        float64 `json:"turn"`        // seconds of one
 	Connections int     `json:"connections"` // of the closed loop
 	Rate        float64 `json:"rate"`        // requests a second of the open loop
 	Streams     int     `json:"streams"`     // at once

@@ -217,3 +217,24 @@ func example() *Run {
 	}
 	return r
 }
+
+// TestPromptness: what is added is judged by the quietest round of each.
+func TestPromptness(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		bare, tollgate Spread
+		slow           bool
+	}{
+		{Spread{2000, 4000, 9000}, Spread{2900, 30000, 60000}, false},
+		{Spread{2000, 40000, 90000}, Spread{3100, 3200, 3300}, true},
+	} {
+		r := &Run{Summary: []Summary{
+			{Target: bare, Load: Latency, P99: test.bare},
+			{Target: "tollgate/keys", Load: Answers, P99: Spread{99999, 99999, 99999}},
+			{Target: "tollgate/keys", Load: Latency, P99: test.tollgate},
+		}}
+		if got := r.promptness(); strings.Contains(got, "tollgate/keys 1.10") != test.slow || strings.Contains(got, "no row") == test.slow {
+			t.Errorf("%+v beside %+v: %s", test.tollgate, test.bare, got)
+		}
+	}
+}
