@@ -24,7 +24,7 @@ func (s *Server) InForce() Parts {
 // Adopt makes what Envoys run by another server what is in force here, in the place of the first Publish.
 // Envoys that connect find nothing changed; the next Publish is a change like any other.
 func (s *Server) Adopt(running Parts) {
-	s.shelf.set(running)
+	s.shelf.set(running, false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current, s.version = running, running.Version()

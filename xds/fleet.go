@@ -78,6 +78,9 @@ func (f *fleet) heard(e *envoy, request *discoveryv3.DeltaDiscoveryRequest) {
 		f.greet(e, request.GetNode())
 	}
 	has := e.acknowledged.of(request.GetTypeUrl())
+	for _, name := range request.GetResourceNamesSubscribe() {
+		delete(has, name) // it may have dropped it
+	}
 	maps.Copy(has, request.GetInitialResourceVersions()) // what it has from a stream before this one
 	for _, name := range request.GetResourceNamesUnsubscribe() {
 		delete(has, name)

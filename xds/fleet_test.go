@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -165,6 +166,47 @@ func TestOneOfManyRejects(t *testing.T) {
 		t.Logf("routes: %s at first, and now %s on the good one, %s on the bad one", routes, good.routes(), bad.routes())
 	}()
 	await(t, "the good one goes back", func() bool { return good.routes() == routes })
+}
+
+// TestRejectedAtFirst: what an Envoy has rejected comes again with the next change, even if that is one of something
+// else: it may have been the machine that would not have it.
+func TestRejectedAtFirst(t *testing.T) {
+	t.Parallel()
+	control, address := newControl(t)
+	if err := control.Publish(t.Context(), parts(t, many(2, 0))); err != nil {
+		t.Fatal(err)
+	}
+	envoy := &simulated{}
+	envoy.refuse(resource.ListenerType)
+	simulate(t, address, "e", "", envoy)
+	await(t, "it has all but the listener", func() bool {
+		return envoy.refusals() == 1 && envoy.routes() != "" && len(envoy.names(resource.EndpointType)) == 2
+	})
+	envoy.refuse("")
+	if err := control.Publish(t.Context(), parts(t, many(2, 1))); err != nil { // which waits for it
+		t.Fatal(err)
+	}
+	if got := envoy.names(resource.ListenerType); len(got) != 1 {
+		t.Errorf("it has the listeners %q", got)
+	}
+	if _, ready := control.Ready(); !ready {
+		t.Error("it is not ready")
+	}
+}
+
+// TestAsksAgain: an Envoy that asks once more for what it was given gets it, since it may have dropped it.
+func TestAsksAgain(t *testing.T) {
+	t.Parallel()
+	control, address := newControl(t)
+	if err := control.Publish(t.Context(), parts(t, many(2, 0))); err != nil {
+		t.Fatal(err)
+	}
+	envoy := &simulated{}
+	simulate(t, address, "e", "", envoy)
+	await(t, "it has routes", func() bool { return envoy.routes() != "" })
+	envoy.drop(resource.RouteType)
+	envoy.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: resource.RouteType, ResourceNamesSubscribe: []string{xds.RouteName}})
+	await(t, "it has them again", func() bool { return envoy.routes() != "" })
 }
 
 // TestComesBack: an Envoy that comes back with what it has gets nothing of it again.

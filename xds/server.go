@@ -79,7 +79,7 @@ func (s *Server) Publish(ctx context.Context, next Parts) error {
 		return s.enforce(ctx, next, nil)
 	}
 	leaving := previous.union(retiring).without(next)
-	if err := s.push(ctx, previous.prepared(next.union(leaving)), next.beforeRoutes()); err != nil {
+	if err := s.push(ctx, previous.prepared(next.union(leaving)), next.beforeRoutes(), false); err != nil {
 		s.rollBack(previous, retiring)
 		return err
 	}
@@ -94,7 +94,7 @@ func (s *Server) Publish(ctx context.Context, next Parts) error {
 
 // enforce makes next what is in force, beside what is leaving, and plans the leaving.
 func (s *Server) enforce(ctx context.Context, next, leaving Parts) error {
-	if err := s.push(ctx, next.union(leaving), next); err != nil {
+	if err := s.push(ctx, next.union(leaving), next, true); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -120,23 +120,24 @@ func (s *Server) dropRetiring() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.retiring = nil
-	s.shelf.set(s.current)
+	s.shelf.set(s.current, false)
 }
 
 // rollBack gives the Envoys what was in force before, beside what is leaving.
 func (s *Server) rollBack(previous, leaving Parts) {
-	s.shelf.set(previous.union(leaving))
+	s.shelf.set(previous.union(leaving), false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.retireLater(leaving)
 }
 
 // push sets the resources and waits until every connected Envoy has acknowledged those awaited, or
-// one has rejected some. An Envoy that says nothing for acknowledgeWithin does not hold up the others.
-func (s *Server) push(ctx context.Context, parts, awaited Parts) error {
+// one has rejected some. An Envoy that says nothing for acknowledgeWithin does not hold up the others. Anew asks those
+// again that have rejected something before: not while that still stands beside what shall take its place.
+func (s *Server) push(ctx context.Context, parts, awaited Parts, anew bool) error {
 	reached := s.fleet.expect(s.shelf.versionsOf(awaited))
 	defer s.fleet.expectNothing()
-	s.shelf.set(parts)
+	s.shelf.set(parts, anew)
 	ctx, cancel := context.WithTimeout(ctx, acknowledgeWithin)
 	defer cancel()
 	err := reached(ctx)

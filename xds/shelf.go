@@ -48,8 +48,9 @@ func newShelf() *shelf {
 func groupOf(node *corev3.Node) string { return node.GetCluster() }
 
 // set puts new parts in the place of the old ones and answers all who wait for a change of theirs, what
-// others lead to first: clusters, endpoints, secrets, listeners, routes.
-func (s *shelf) set(parts Parts) {
+// others lead to first: clusters, endpoints, secrets, listeners, routes. Those that have rejected something get all
+// of its type again where this is the time to ask them anew.
+func (s *shelf) set(parts Parts, anew bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.encoded
@@ -59,7 +60,7 @@ func (s *shelf) set(parts Parts) {
 	}
 	for _, typeURL := range []string{resource.ClusterType, resource.EndpointType, resource.SecretType, resource.ListenerType, resource.RouteType} {
 		for w := range s.waiting[typeURL] {
-			if answer := s.partOf(groupOf(w.request.GetNode())).answer(w.request, w.has); answer != nil {
+			if answer := s.partOf(groupOf(w.request.GetNode())).answer(w.request, w.has, anew); answer != nil {
 				w.answers <- answer // never blocks: the server has room for one of each type
 				delete(s.waiting[typeURL], w)
 			}
@@ -142,8 +143,12 @@ func (s *shelf) wanted(group string) versions {
 func (s *shelf) CreateDeltaWatch(request *discoveryv3.DeltaDiscoveryRequest, has cache.Subscription, answers chan cache.DeltaResponse) (cancel func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if request.GetErrorDetail() != nil {
+		doubt(has)
+	}
+	forget(has, request)
 	if p := s.partOf(groupOf(request.GetNode())); p != nil {
-		if answer := p.answer(request, has); answer != nil {
+		if answer := p.answer(request, has, false); answer != nil {
 			answers <- answer
 			return nil, nil
 		}
@@ -161,9 +166,31 @@ func (s *shelf) CreateDeltaWatch(request *discoveryv3.DeltaDiscoveryRequest, has
 	}, nil
 }
 
-// answer is what an Envoy lacks, or has too much; nil: nothing. The first question for everything of a type is
-// always answered, or Envoy would wait.
-func (p *part) answer(request *discoveryv3.DeltaDiscoveryRequest, has cache.Subscription) cache.DeltaResponse {
+// doubted stands behind the version of what was sent to an Envoy that rejected some of a type: it may have taken the
+// rest, and does not say.
+const doubted = "?"
+
+// doubt notes that it is not known what of a type an Envoy has.
+func doubt(has cache.Subscription) {
+	known := has.ReturnedResources()
+	for name, version := range known {
+		known[name] = strings.TrimSuffix(version, doubted) + doubted
+	}
+}
+
+// forget notes what an Envoy asks for once more: it may have dropped it and wanted it back before it could say so
+// (DeltaDiscoveryRequest.resource_names_subscribe). What it says it has it keeps.
+func forget(has cache.Subscription, request *discoveryv3.DeltaDiscoveryRequest) {
+	for _, name := range request.GetResourceNamesSubscribe() {
+		if !contains(request.GetInitialResourceVersions(), name) {
+			delete(has.ReturnedResources(), name)
+		}
+	}
+}
+
+// answer is what an Envoy lacks, or has too much, and anew what is in doubt; nil: nothing. The first question for
+// everything of a type is always answered, or Envoy would wait.
+func (p *part) answer(request *discoveryv3.DeltaDiscoveryRequest, has cache.Subscription, anew bool) cache.DeltaResponse {
 	typeURL := request.GetTypeUrl()
 	offered, known := p.resources[typeURL], has.ReturnedResources()
 	all := has.IsWildcard()
@@ -175,11 +202,11 @@ func (p *part) answer(request *discoveryv3.DeltaDiscoveryRequest, has cache.Subs
 	next := map[string]string{}
 	take := func(name string) {
 		switch r, was := offered[name], known[name]; {
+		case r != nil && (was == r.GetVersion() || !anew && was == r.GetVersion()+doubted):
+			next[name] = was
 		case r != nil:
 			next[name] = r.GetVersion()
-			if was != r.GetVersion() {
-				response.Resources = append(response.Resources, r)
-			}
+			response.Resources = append(response.Resources, r)
 		case contains(known, name):
 			response.RemovedResources = append(response.RemovedResources, name)
 		}

@@ -57,6 +57,7 @@ type simulated struct {
 	mu      sync.Mutex
 	has     map[string]map[string]string // versions by type and name
 	refuses string                       // the type that it rejects
+	refused int                          // how often it has
 }
 
 // simulate connects an Envoy of a group, which lives until the test ends or leave is called. Has is what it
@@ -128,11 +129,25 @@ func (s *simulated) refuse(typeURL string) {
 	s.refuses = typeURL
 }
 
+func (s *simulated) refusals() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
+}
+
+// drop has it forget what it has of a type.
+func (s *simulated) drop(typeURL string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.has[typeURL])
+}
+
 // take tells whether it takes what came.
 func (s *simulated) take(response *discoveryv3.DeltaDiscoveryResponse) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if response.GetTypeUrl() == s.refuses && len(response.GetResources()) > 0 {
+		s.refused++
 		return false
 	}
 	has := s.has[response.GetTypeUrl()]

@@ -24,6 +24,15 @@ type halves struct {
 // launchHalves runs both, and waits until they are ready.
 func launchHalves(t *testing.T, yaml string) *halves {
 	t.Helper()
+	h := newHalves(t)
+	h.write(t, "tollgate.yaml", h.addresses+yaml)
+	h.startEnvoy(t)
+	h.start(t)
+	return h
+}
+
+func newHalves(t *testing.T) *halves {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "tghalf") // short: a socket's path has few bytes
 	if err != nil {
 		t.Fatal(err)
@@ -34,10 +43,7 @@ func launchHalves(t *testing.T, yaml string) *halves {
 		socket:     "unix://" + filepath.Join(dir, "gate.sock"),
 		envoyAdmin: "unix://" + filepath.Join(dir, "envoy.sock"),
 	}
-	h.write(t, "tollgate.yaml", h.addresses+yaml)
 	h.args = []string{"serve", "--listen", h.socket, "--local-envoy"}
-	h.startEnvoy(t)
-	h.start(t)
 	return h
 }
 
@@ -57,6 +63,23 @@ func (h *halves) startEnvoy(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
+}
+
+// TestRejectedAtFirst: an Envoy that cannot listen where it is first told to serves all routes as soon as the address is
+// mended.
+func TestRejectedAtFirst(t *testing.T) {
+	t.Parallel()
+	url, _ := mocktest.Start(t, mock.Options{Keys: []string{upstreamKey}})
+	h := newHalves(t)
+	h.write(t, "tollgate.yaml", strings.Replace(h.addresses, "127.0.0.1", "192.0.2.1", 1)+oneRoute(url)+"cache: {}\n") // with a second listener
+	h.startEnvoy(t)
+	h.spawn(t)
+	h.await(t, "an Envoy rejects its configuration", 1)
+	h.write(t, "tollgate.yaml", h.addresses+oneRoute(url)+"cache: {}\n")
+	h.awaitReady(t)
+	if got := (side{h.url, clientKey}).do(t, request{method: http.MethodGet, path: "/v1/models"}); got.Status != http.StatusOK {
+		t.Errorf("it answers %d: %s", got.Status, got.Body)
+	}
 }
 
 // TestServeDrains: a serve that is told to stop refuses requests at once, and watches the calls under way to
