@@ -60,24 +60,23 @@ func (h *Held) open(c *connection, request []byte) error {
 		return fmt.Errorf("the answer is %s: %s", response.Status, said)
 	}
 	var events eventCounter
-	read := func() error {
+	read := func() (int, error) {
 		n, err := response.Body.Read(c.buffer[:])
 		h.events.Add(int64(events.count(c.buffer[:n])))
-		return err //nolint:wrapcheck // it is only looked at
+		return n, err //nolint:wrapcheck // it is only looked at
 	}
-	if err := read(); err != nil {
+	n, err := read()
+	if n == 0 {
 		_ = response.Body.Close()
 		return fmt.Errorf("reading a stream's first event: %w", err)
 	}
 	h.reading.Go(func() {
 		defer func() { _ = response.Body.Close() }()
-		for {
-			if err := read(); err != nil {
-				if errors.Is(err, io.EOF) {
-					h.broken.Store(true)
-				}
-				return
-			}
+		for err == nil { // else it has come as a whole
+			_, err = read()
+		}
+		if errors.Is(err, io.EOF) {
+			h.broken.Store(true)
 		}
 	})
 	return nil
