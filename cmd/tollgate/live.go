@@ -68,7 +68,10 @@ func (l *live) apply(ctx context.Context, next *config.Config) error {
 	}
 	l.metrics.Configured(version)
 	l.history.took(next, version)
-	go tidy(next)
+	go func() {
+		_ = next.Text() // until it is written, it holds what was read
+		tidy(next)
+	}()
 	return nil
 }
 
