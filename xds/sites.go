@@ -94,28 +94,35 @@ type family struct {
 	joined  bool // they are one site
 }
 
+// families gives the families of routes, each route's at its place, and how many routes of Envoy's all would take.
+func (l *leading) families(c *config.Config) (of []*family, all int, err error) {
+	known := map[traits]*family{}
+	for _, route := range c.Routes {
+		t := traitsOf(route)
+		f := known[t]
+		if f == nil {
+			leads, err := l.leads(route)
+			if err != nil {
+				return nil, 0, err
+			}
+			f = &family{traits: t, leads: leads, each: len(siteOf(route, leads).routes(&c.Listener))}
+			known[t] = f
+		}
+		f.members = append(f.members, route)
+		of, all = append(of, f), all+f.each
+	}
+	return of, all, nil
+}
+
 // sites gives where requests come in, the longest prefix first. Where a list of all that would be too long, a family
 // with many members is one site. A route of which the gate is not asked stays one: nobody could say for the
 // log which one it was.
 func (l *leading) sites(c *config.Config, join bool) ([]*site, error) {
-	families := map[traits]*family{}
-	of := make([]*family, len(c.Routes))
-	all := 0
-	for i, route := range c.Routes {
-		t := traitsOf(route)
-		f := families[t]
-		if f == nil {
-			leads, err := l.leads(route)
-			if err != nil {
-				return nil, err
-			}
-			f = &family{traits: t, leads: leads, each: len(siteOf(route, leads).routes(&c.Listener))}
-			families[t] = f
-		}
-		f.members = append(f.members, route)
-		of[i], all = f, all+f.each
+	of, all, err := l.families(c)
+	if err != nil {
+		return nil, err
 	}
-	for _, f := range families {
+	for _, f := range of {
 		f.joined = join && all > listed && len(f.members) > listed && f.segments > 0 && f.members[0].Needs().Gate
 	}
 	apart := atOrAbove(c.Routes, of)
@@ -123,16 +130,15 @@ func (l *leading) sites(c *config.Config, join bool) ([]*site, error) {
 	var sites []*site
 	for i, route := range c.Routes {
 		f := of[i]
-		switch {
-		case !f.joined || apart[route.Prefix]:
+		if !f.joined || apart[route.Prefix] {
 			sites = append(sites, siteOf(route, f.leads))
-		case joint[f] == nil:
+			continue
+		}
+		if joint[f] == nil {
 			joint[f] = f.site(route)
 			sites = append(sites, joint[f])
-			fallthrough
-		default:
-			joint[f].prefixes = append(joint[f].prefixes, route.Prefix)
 		}
+		joint[f].prefixes = append(joint[f].prefixes, route.Prefix)
 	}
 	return sites, nil
 }
