@@ -12,7 +12,7 @@ const (
 	// garbage is how many dead bytes are worth a collection. What one costs depends on what is alive, so where
 	// that is little it is better done seldom: by itself Go would do it each time that the heap has doubled,
 	// with a heap of 10 MB many times a second.
-	garbage = 64 << 20
+	garbage = 32 << 20
 
 	// lookAtHeap is how often the heap is looked at.
 	lookAtHeap = time.Second
