@@ -112,9 +112,7 @@ func (s *site) forward(l *lead, cluster string, request, response bool) *routev3
 	if route.Retry.Attempts > 1 {
 		r.RequestBodyBufferLimit = wrapperspb.UInt64(retryLimit)
 	}
-	if hasHeadroom(route) {
-		r.ResponseHeadersToAdd = headroom()
-	}
+	r.ResponseHeadersToAdd = headroom(route)
 	if route.Cache != nil {
 		r.ResponseHeadersToAdd = append(r.ResponseHeadersToAdd, header("cache-status", said(config.CacheStatusKey)))
 	}
@@ -184,14 +182,20 @@ func clientAddress() []*corev3.HeaderValueOption {
 	}
 }
 
-// hasHeadroom tells whether requests on a route may be limited.
-func hasHeadroom(route *config.Route) bool { return len(route.Limits) > 0 || route.Guests.Limited }
+// limits tells whether there may be limits of requests, or of tokens, on a route.
+func limits(route *config.Route, of config.Quantity) bool {
+	return route.Guests.Limited && (of == config.OfRequests || route.Guests.Tokens) ||
+		slices.ContainsFunc(route.Limits, func(l config.Limit) bool { return l.Of == of })
+}
 
-// headroom tells clients, with OpenAI's names, how much of their limit is left: on every answer, also
+// headroom tells clients, with OpenAI's names, how much of their limits is left: on every answer, also
 // those of Envoy and of the gate itself. What the gate did not say is left out.
-func headroom() []*corev3.HeaderValueOption {
+func headroom(route *config.Route) []*corev3.HeaderValueOption {
 	var headers []*corev3.HeaderValueOption
 	for _, of := range []config.Quantity{config.OfRequests, config.OfTokens} {
+		if !limits(route, of) {
+			continue // else Envoy would look for it in vain
+		}
 		for _, key := range []string{config.LimitKey, config.RemainingKey, config.ResetKey} {
 			headers = append(headers, header("x-ratelimit-"+key+string(of), said(key+string(of))))
 		}

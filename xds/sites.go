@@ -51,7 +51,8 @@ type traits struct {
 	retry    retries
 	maxBody  uint64
 
-	passthrough, limited, cached, collapsed, forwards bool
+	passthrough, cached, collapsed, forwards bool
+	requests, tokens                         bool // are limited
 }
 
 func traitsOf(r *config.Route) traits {
@@ -61,7 +62,8 @@ func traitsOf(r *config.Route) traits {
 		retry:       retriesOf(&r.Retry),
 		maxBody:     r.MaxBody,
 		passthrough: r.Auth == config.AuthPassthrough,
-		limited:     hasHeadroom(r),
+		requests:    limits(r, config.OfRequests),
+		tokens:      limits(r, config.OfTokens),
 		cached:      r.Cache != nil,
 		collapsed:   sharesCalls(r),
 		forwards:    r.ForwardClientAddress,
