@@ -22,6 +22,9 @@ const GateAge = 5 * time.Second
 //go:embed bootstrap.tmpl
 var bootstrapTemplate string
 
+// DefaultMaxHeapBytes is the memory at which an Envoy that has plenty begins to defend itself: 2 GiB.
+const DefaultMaxHeapBytes = 2 << 30
+
 // Bootstrap says how Envoy finds Tollgate, and its limits. The zero value is completed by defaults.
 type Bootstrap struct {
 	// Gate is where `tollgate serve` listens: unix:///PATH or HOST:PORT.
@@ -42,7 +45,7 @@ type Bootstrap struct {
 	// TLS is how Envoy and Tollgate prove who they are to each other; nil: neither does.
 	TLS *TLS
 
-	// MaxHeapBytes is the memory at which Envoy begins to defend itself. Default: 2 GiB.
+	// MaxHeapBytes is the memory at which Envoy begins to defend itself. Default: [DefaultMaxHeapBytes].
 	MaxHeapBytes uint64
 
 	// MaxConnections is how many clients may be connected. Default: 50,000.
@@ -95,6 +98,7 @@ func (b Bootstrap) YAML() ([]byte, error) {
 	if strings.HasPrefix(gate, "pipe:") { // by TCP, as from afar, there is none who could have taken over
 		age = fmt.Sprintf("%gs", GateAge.Seconds())
 	}
+	heap := cmp.Or(b.MaxHeapBytes, DefaultMaxHeapBytes)
 	var out bytes.Buffer
 	err = template.Must(template.New("bootstrap").Parse(bootstrapTemplate)).Execute(&out, map[string]any{
 		"NodeID":         strconv.Quote(cmp.Or(b.NodeID, "envoy")),
@@ -105,8 +109,8 @@ func (b Bootstrap) YAML() ([]byte, error) {
 		"GateAddress":    gate,
 		"GateAge":        age,
 		"AdminAddress":   admin,
-		"MaxHeapBytes":   cmp.Or(b.MaxHeapBytes, 2<<30),
-		"ThreeHeaps":     3 * cmp.Or(b.MaxHeapBytes, 2<<30),
+		"MaxHeapBytes":   heap,
+		"ThreeHeaps":     3 * heap,
 		"MaxConnections": cmp.Or(b.MaxConnections, 50_000),
 	})
 	if err != nil {

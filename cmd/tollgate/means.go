@@ -10,17 +10,14 @@ import (
 	"tollgate/envoy"
 )
 
-// What Envoy takes of a machine that has plenty.
-const (
-	plentyHeap        = 2 << 30
-	plentyConnections = 50_000
-)
+// plentyConnections is how many Envoy takes on a machine that has plenty.
+const plentyConnections = 50_000
 
 // withinMeans bounds Envoy by what this machine, or this container, gives, so that it refuses before the system
 // does: the system would end it, or let clients wait in vain.
 func withinMeans(b envoy.Bootstrap) envoy.Bootstrap {
 	if b.MaxHeapBytes == 0 {
-		b.MaxHeapBytes = min(plentyHeap, memory()/2) // the rest is for `tollgate serve`, and what is no heap
+		b.MaxHeapBytes = min(envoy.DefaultMaxHeapBytes, memory()/2) // the rest is for `tollgate serve`, and what is no heap
 	}
 	if b.MaxConnections == 0 {
 		// Most connections of clients want one to an upstream.

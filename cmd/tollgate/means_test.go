@@ -14,7 +14,7 @@ func TestWithinMeans(t *testing.T) {
 		t.Errorf("what was asked for became %+v", got)
 	}
 	got := withinMeans(envoy.Bootstrap{})
-	if got.MaxHeapBytes == 0 || got.MaxHeapBytes > plentyHeap || got.MaxHeapBytes > memory()/2 {
+	if got.MaxHeapBytes == 0 || got.MaxHeapBytes > envoy.DefaultMaxHeapBytes || got.MaxHeapBytes > memory()/2 {
 		t.Errorf("a heap of %d bytes, where there are %d", got.MaxHeapBytes, memory())
 	}
 	if got.MaxConnections == 0 || got.MaxConnections > plentyConnections || got.MaxConnections >= openFiles() {
