@@ -49,8 +49,9 @@ type Config struct {
 	// settings that have no effect.
 	Warnings []string
 
-	// Files are the files that the configuration names: their content is part of it.
-	Files []string
+	// Files are what the configuration was read from: the file that it stands in, then those that it names, whose
+	// content is part of it.
+	Files []File
 
 	clients map[Digest]*Client
 }
@@ -59,7 +60,8 @@ type Config struct {
 func (c *Config) Equal(other *Config) bool {
 	a, b := *c, *other
 	a.Text, b.Text = nil, nil // the same can be written in several ways
-	return reflect.DeepEqual(a, b)
+	a.Files, b.Files = nil, nil
+	return samePaths(c.Files, other.Files) && reflect.DeepEqual(a, b)
 }
 
 // Client returns the client to whom a forward key belongs. The key is looked up by its SHA-256

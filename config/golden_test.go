@@ -226,8 +226,8 @@ func dump(c *Config) string {
 	if len(c.Routes) > 0 && !c.Routes[0].ForAll.Any() {
 		line("ip: allow=%v deny=%v", c.Routes[0].ForAll.Allow, c.Routes[0].ForAll.Deny)
 	}
-	for _, file := range c.Files {
-		line("file: %s", file)
+	for _, file := range c.Files[1:] {
+		line("file: %s", file.Path)
 	}
 	for _, warning := range c.Warnings {
 		line("warning: %s", warning)

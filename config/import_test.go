@@ -39,7 +39,7 @@ func roundTrip(t *testing.T, file, content string, environment map[string]string
 		if err != nil {
 			t.Fatalf("%v\n%s", err, written)
 		}
-		got.Source, got.Warnings = want.Source, want.Warnings // are of the way in
+		got.Source, got.Warnings, got.Files = want.Source, want.Warnings, want.Files // are of the way in
 		if !got.Equal(want) {
 			t.Errorf("means something else:\n%s\n%s\n%s", written, dump(want), dump(got))
 		}

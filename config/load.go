@@ -59,6 +59,7 @@ func parse(file string, content []byte, environment Environment) (*parsed, error
 	if problems := p.resolve(environment); len(problems) > 0 {
 		return nil, p.document.locate(problems)
 	}
+	p.config.from(file, content)
 	return p, nil
 }
 

@@ -51,6 +51,7 @@ func parseEnv(file, content string, environment Environment) (*Config, *tollgate
 		return nil, nil, v.sorted()
 	}
 	config.Source = v.source()
+	config.from(file, []byte(content))
 	config.Warnings = append(config.Warnings, v.warnings...)
 	config.warnOfProxies(environment)
 	return config, message, nil

@@ -33,6 +33,7 @@ func (r *Reader) Load(path string, environment Environment) (*Config, error) {
 func (r *Reader) Parse(file string, content []byte, environment Environment) (*Config, error) {
 	all := splitRoutes(content)
 	if config := r.changed(file, all, environment); config != nil {
+		config.from(file, content)
 		return config, nil
 	}
 	r.known = nil

@@ -49,6 +49,7 @@ func same(t *testing.T, r *Reader, content string) {
 	}
 	require.True(t, want.Equal(got), "read otherwise:\n%s", content)
 	require.Equal(t, want.Text(), got.Text())
+	require.Equal(t, want.Files, got.Files)
 }
 
 // TestReader: whatever is edited, a reader that has read the file before says what one says that has not.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"os"
@@ -254,11 +255,11 @@ func (r *resolver) secret(field, written string) Secret {
 }
 
 func (r *resolver) file(field, path string) string {
-	r.config.Files = append(r.config.Files, path)
 	content, err := os.ReadFile(path)
 	if err != nil {
 		r.problem(field, "cannot be read: %s", err)
 	}
+	r.config.Files = append(r.config.Files, File{Path: path, held: sha256.Sum256(content)})
 	return string(content)
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -36,9 +35,7 @@ type live struct {
 	shared  string // see sharedSocket
 	history *history
 
-	// read is the digest of the files that were read last, known to be whole: taken before, of the same files. Its
-	// zero says that they must be read. Only reload uses it, once there are others.
-	read [sha256.Size]byte
+	read []config.File // last; nil: they must be read. Only follow uses it
 
 	mu      sync.Mutex
 	current *config.Config
@@ -126,7 +123,7 @@ func (l *live) follow(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-reload:
-			l.read = [sha256.Size]byte{} // who asks for it means it: a proxy's name may lead elsewhere by now
+			l.read = nil // who asks for it means it: a proxy's name may lead elsewhere by now
 		case <-changed:
 		}
 		if l.reload(ctx) {
@@ -147,7 +144,11 @@ func (l *live) watch(ctx context.Context, changed chan<- struct{}) context.Cance
 		default: // one is waiting already
 		}
 	}
-	if err := config.Watch(ctx, l.source.files(l.inForce()), notify); err != nil {
+	var files []string
+	for _, file := range l.inForce().Files {
+		files = append(files, file.Path)
+	}
+	if err := config.Watch(ctx, files, notify); err != nil {
 		l.log.Warn("changes of the configuration are not noticed by themselves: send SIGHUP", zap.Error(err))
 	}
 	notify()
@@ -172,14 +173,13 @@ func (l *live) spendsOneKey(prefix, upstream string) bool {
 
 // reload reads the configuration again and applies it if it differs. It tells whether it did.
 func (l *live) reload(ctx context.Context) bool {
-	current := l.inForce()
-	digest := l.source.digest(current)
-	if digest == l.read {
+	if l.read != nil && !l.source.changed(l.read) {
 		return false
 	}
+	current := l.inForce()
 	next, err := l.source.load()
-	if l.read = [sha256.Size]byte{}; err == nil && slices.Equal(next.Files, current.Files) {
-		l.read = digest
+	if err == nil {
+		l.read = next.Files
 	}
 	if err == nil && next.Equal(current) {
 		return false
@@ -189,7 +189,7 @@ func (l *live) reload(ctx context.Context) bool {
 		err = l.apply(ctx, next)
 	}
 	if err != nil {
-		l.read = [sha256.Size]byte{}
+		l.read = nil
 		l.metrics.ReloadFailed()
 		l.history.turnedDown(current.Source, err)
 		l.log.Error("the new configuration is not used; the last good one stays in force", zap.Error(err))

@@ -112,7 +112,6 @@ type service struct {
 // newService makes everything that can fail. Where it takes the place of another process, that one has yielded
 // from the middle of it on: what only one can have comes after that.
 func newService(ctx context.Context, log *zap.Logger, from *source, options serveOptions) (_ *service, err error) {
-	read := from.digest(&config.Config{})
 	c, err := from.load()
 	if err != nil {
 		return nil, err
@@ -143,10 +142,7 @@ func newService(ctx context.Context, log *zap.Logger, from *source, options serv
 	}
 	s.live = &live{
 		log: log, source: from, gate: s.gate, control: s.control, metrics: s.watching.metrics,
-		shared: sharedSocket(options.link.listen), history: &history{},
-	}
-	if len(c.Files) == 0 {
-		s.live.read = read
+		shared: sharedSocket(options.link.listen), history: &history{}, read: c.Files,
 	}
 	if err := s.place.apply(ctx, c); err != nil {
 		return nil, err

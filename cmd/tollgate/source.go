@@ -1,12 +1,12 @@
 package main
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/pflag"
@@ -119,24 +119,14 @@ func (s *source) loadEnv() (*config.Config, error) {
 	return c, loadErr //nolint:wrapcheck // it says what was being read
 }
 
-// files lists what to watch: the configuration and the files that it names.
-func (s *source) files(c *config.Config) []string {
+// changed tells whether any of the files that were read has changed since, or another one counts now, without reading
+// what they mean.
+func (s *source) changed(files []config.File) bool {
 	path, err := s.path()
-	if err != nil || path == "" {
+	if path == "" {
 		path = forwardFile(s.env)
 	}
-	return append([]string{path}, c.Files...)
-}
-
-// digest tells whether any of these files has changed since, in content or in name, without reading what it means.
-func (s *source) digest(c *config.Config) [sha256.Size]byte {
-	all := sha256.New()
-	for _, file := range s.files(c) {
-		content, err := os.ReadFile(file)
-		_, _ = fmt.Fprintf(all, "%q %t %d\n", file, err == nil, len(content))
-		_, _ = all.Write(content)
-	}
-	return [sha256.Size]byte(all.Sum(nil))
+	return err != nil || path != files[0].Path || slices.ContainsFunc(files, config.File.Changed)
 }
 
 // forwardFile is the file of OpenAI-Forward that counts where none is named.

@@ -4,8 +4,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"tollgate/config"
 )
 
 // TestSourceStays: a file that was read once must be there from then on; what is next in line does not take
@@ -36,9 +34,6 @@ func TestSourceStays(t *testing.T) {
 				if c, err := s.load(); err == nil || !strings.Contains(err.Error(), file.name) {
 					t.Errorf("%s is gone, and this is read: %+v, %v", file.name, c, err)
 				}
-				if got := s.files(&config.Config{}); got[0] != file.name {
-					t.Errorf("%q are watched", got)
-				}
 			}
 			write()
 			if c, err := from.load(); err != nil || c.Routes[0].Prefix != "/a" {
@@ -48,31 +43,54 @@ func TestSourceStays(t *testing.T) {
 	}
 }
 
-// TestDigest: it is another one when the file, or one that it names, has changed, came, or went.
-func TestDigest(t *testing.T) {
+// TestChanged: it is told when the file, or one that it names, has changed, came, or went, and when another one counts.
+func TestChanged(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write := func(name, content string) {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	from, names := &source{}, &config.Config{Files: []string{"key"}}
-	write(defaultConfig, "a")
-	seen := map[[32]byte]bool{from.digest(&config.Config{}): true}
-	for _, change := range []func(){
-		func() {},
-		func() { write("key", "") },
-		func() { write("key", "a") },
-		func() { write(defaultConfig, "b") },
-		func() { write(defaultConfig, "ba"); write("key", "") },
-	} {
-		change()
-		digest := from.digest(names)
-		if seen[digest] {
-			t.Error("a change makes no difference")
+	remove := func(name string) {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
 		}
-		if seen[digest] = true; from.digest(names) != digest {
-			t.Error("no change makes a difference")
+	}
+	const text = "upstreams: [{name: a, url: \"http://127.0.0.1:1\", keys: [\"file:key\"]}]\nroutes: [{prefix: /, upstream: a}]\n"
+	write("key", "sk-0")
+	from := &source{}
+	for _, change := range []func(){
+		func() { write(defaultEnv, "OPENAI_API_KEY=sk-0") },
+		func() { write(defaultEnv, "") },
+		func() { write(defaultConfig, text) },
+		func() { write(defaultConfig, text+"# a comment\n") },
+		func() { write("key", "sk-1") },
+	} {
+		c, err := from.load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if from.changed(c.Files) {
+			t.Errorf("no change of %v is one", c.Files)
+		}
+		if change(); !from.changed(c.Files) {
+			t.Errorf("a change of %v is none", c.Files)
+		}
+	}
+	c, err := from.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"key", defaultConfig} {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if remove(name); !from.changed(c.Files) {
+			t.Errorf("%s is gone, and that is no change", name)
+		}
+		if write(name, string(content)); from.changed(c.Files) {
+			t.Errorf("%s is back, and that is a change", name)
 		}
 	}
 }
