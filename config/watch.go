@@ -9,15 +9,21 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// quiet is how long a file must rest before it counts as written: editors and copies write in
-// several steps, and half a file must not be taken for a whole one.
-const quiet = 50 * time.Millisecond
+const (
+	// quiet is how long a file must rest before it counts as written: editors and copies write in
+	// several steps, and half a file must not be taken for a whole one.
+	quiet = 50 * time.Millisecond
+
+	// pause is how long it must rest for a look in between: most writers are done by then.
+	pause = 5 * time.Millisecond
+)
 
 // Watch calls changed after any of the files was written, replaced or removed, until ctx ends. It
 // watches their directories, so that files swapped by rename or by symbolic link (editors,
-// Kubernetes volumes) are noticed too. Calls do not overlap. It returns once the watch stands; what
-// it could not watch is the error.
-func Watch(ctx context.Context, files []string, changed func()) error {
+// Kubernetes volumes) are noticed too. Before that it calls paused, at each pause in the writing, for
+// who has something to prepare. Calls do not overlap. It returns once the watch stands; what it could
+// not watch is the error.
+func Watch(ctx context.Context, files []string, paused, changed func()) error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("watching the configuration: %w", err)
@@ -30,15 +36,16 @@ func Watch(ctx context.Context, files []string, changed func()) error {
 	}
 	go func() {
 		defer func() { _ = watcher.Close() }()
-		follow(ctx, watcher, changed)
+		follow(ctx, watcher, paused, changed)
 	}()
 	return nil
 }
 
 // follow turns bursts of events into single calls. Any event in a watched directory counts: which
 // one means the file cannot be told where links lead to it.
-func follow(ctx context.Context, watcher *fsnotify.Watcher, changed func()) {
-	rest := time.NewTimer(quiet)
+func follow(ctx context.Context, watcher *fsnotify.Watcher, paused, changed func()) {
+	short, rest := time.NewTimer(pause), time.NewTimer(quiet)
+	short.Stop()
 	rest.Stop()
 	for {
 		select {
@@ -48,16 +55,21 @@ func follow(ctx context.Context, watcher *fsnotify.Watcher, changed func()) {
 			if !ok {
 				return
 			}
-			if event.Op != fsnotify.Chmod {
-				rest.Reset(quiet)
+			if event.Op == fsnotify.Chmod {
+				continue
 			}
 		case _, ok := <-watcher.Errors:
 			if !ok {
 				return
-			}
-			rest.Reset(quiet) // events were lost: look once more
+			} // else events were lost: look once more
+		case <-short.C:
+			paused()
+			continue
 		case <-rest.C:
 			changed()
+			continue
 		}
+		short.Reset(pause)
+		rest.Reset(quiet)
 	}
 }

@@ -35,7 +35,9 @@ type live struct {
 	shared  string // see sharedSocket
 	history *history
 
-	read []config.File // last; nil: they must be read. Only follow uses it
+	// Only follow uses these, once there are others.
+	read  []config.File // last; nil: they must be read
+	ahead *reading      // of files that may still be written; nil: there is none
 
 	mu      sync.Mutex
 	current *config.Config
@@ -48,6 +50,11 @@ func (l *live) apply(ctx context.Context, next *config.Config) error {
 	if err != nil {
 		return err
 	}
+	return l.enforce(ctx, next, resources)
+}
+
+// enforce does so with what was built of it.
+func (l *live) enforce(ctx context.Context, next *config.Config, resources xds.Parts) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// The gate first: it knows the routes of both, so whatever Envoy chooses, old or new, it can judge.
@@ -115,32 +122,36 @@ func (l *live) follow(ctx context.Context) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
-	changed := make(chan struct{}, 1)
-	stop := l.watch(ctx, changed)
+	paused, changed := make(chan struct{}, 1), make(chan struct{}, 1)
+	stop := l.watch(ctx, paused, changed)
 	defer func() { stop() }()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-reload:
-			l.read = nil // who asks for it means it: a proxy's name may lead elsewhere by now
+			l.read, l.ahead = nil, nil // who asks for it means it: a proxy's name may lead elsewhere by now
+		case <-paused:
+			l.takeAhead()
+			continue
 		case <-changed:
 		}
 		if l.reload(ctx) {
 			before := stop
-			stop = l.watch(ctx, changed) // it may name other files
+			stop = l.watch(ctx, paused, changed) // it may name other files
 			before()
 		}
 	}
 }
 
 // watch sends to changed whenever one of the configuration's files may have changed, and once at
-// the beginning, for what changed before the watch stood. It returns what ends it.
-func (l *live) watch(ctx context.Context, changed chan<- struct{}) context.CancelFunc {
+// the beginning, for what changed before the watch stood; to paused sooner, while it may still be written. It returns
+// what ends it.
+func (l *live) watch(ctx context.Context, paused, changed chan<- struct{}) context.CancelFunc {
 	ctx, cancel := context.WithCancel(ctx)
-	notify := func() {
+	notify := func(whom chan<- struct{}) {
 		select {
-		case changed <- struct{}{}:
+		case whom <- struct{}{}:
 		default: // one is waiting already
 		}
 	}
@@ -148,10 +159,10 @@ func (l *live) watch(ctx context.Context, changed chan<- struct{}) context.Cance
 	for _, file := range l.inForce().Files {
 		files = append(files, file.Path)
 	}
-	if err := config.Watch(ctx, files, notify); err != nil {
+	if err := config.Watch(ctx, files, func() { notify(paused) }, func() { notify(changed) }); err != nil {
 		l.log.Warn("changes of the configuration are not noticed by themselves: send SIGHUP", zap.Error(err))
 	}
-	notify()
+	notify(changed)
 	return cancel
 }
 
@@ -169,40 +180,6 @@ func (l *live) spendsOneKey(prefix, upstream string) bool {
 			return u.Name == upstream && len(u.Keys) == 1
 		})
 	})
-}
-
-// reload reads the configuration again and applies it if it differs. It tells whether it did.
-func (l *live) reload(ctx context.Context) bool {
-	if l.read != nil && !l.source.changed(l.read) {
-		return false
-	}
-	current := l.inForce()
-	next, err := l.source.load()
-	if err == nil {
-		l.read = next.Files
-	}
-	if err == nil && next.Equal(current) {
-		return false
-	}
-	begin := time.Now()
-	if err == nil {
-		err = l.apply(ctx, next)
-	}
-	if err != nil {
-		l.read = nil
-		l.metrics.ReloadFailed()
-		l.history.turnedDown(current.Source, err)
-		l.log.Error("the new configuration is not used; the last good one stays in force", zap.Error(err))
-		return false
-	}
-	l.log.Info("a new configuration is in force", zap.String("from", next.Source), zap.Duration("took", time.Since(begin)))
-	if names := atStart(l.started, next); len(names) > 0 {
-		l.log.Warn("what these fields say counts from the next start on", zap.Strings("fields", names))
-	}
-	for _, warning := range next.Warnings {
-		l.log.Warn(warning)
-	}
-	return true
 }
 
 // atStart names what differs of the fields that a process reads when it starts, and not again.

@@ -122,11 +122,16 @@ func (s *source) loadEnv() (*config.Config, error) {
 // changed tells whether any of the files that were read has changed since, or another one counts now, without reading
 // what they mean.
 func (s *source) changed(files []config.File) bool {
+	return s.file() != files[0].Path || slices.ContainsFunc(files, config.File.Changed)
+}
+
+// file is the one that counts, tollgate.yaml or OpenAI-Forward's; empty: it cannot be told.
+func (s *source) file() string {
 	path, err := s.path()
-	if path == "" {
+	if err == nil && path == "" {
 		path = forwardFile(s.env)
 	}
-	return err != nil || path != files[0].Path || slices.ContainsFunc(files, config.File.Changed)
+	return path
 }
 
 // forwardFile is the file of OpenAI-Forward that counts where none is named.

@@ -74,7 +74,7 @@ func (l *Link) Follow(ctx context.Context) error {
 	if l.files.Authorities != "" {
 		watched = append(watched, l.files.Authorities)
 	}
-	if err := config.Watch(ctx, watched, l.reload); err != nil {
+	if err := config.Watch(ctx, watched, func() {}, l.reload); err != nil {
 		return fmt.Errorf("watching the certificates of the link: %w", err)
 	}
 	l.reload() // what changed before the watch stood
