@@ -78,27 +78,32 @@ func parseObject(data []byte) (gjson.Result, error) {
 	return root, nil
 }
 
-// noError finds an error in an object's members. All of one name are looked at: SDKs do not agree on which
-// of two counts.
-func noError(object gjson.Result) (err error) {
+// noError finds an error in an object's members.
+func noError(object gjson.Result) error { return look(object, func(string, gjson.Result) {}) }
+
+// look shows an object's members, and finds an error among them. All of one name are looked at: SDKs do not agree on
+// which of two counts.
+func look(object gjson.Result, see func(name string, value gjson.Result)) (err error) {
 	object.ForEach(func(name, value gjson.Result) bool {
 		isError := name.Str == "error" && value.Type != gjson.Null
 		isError = isError || (name.Str == "object" || name.Str == "type") && value.Str == "error"
 		if isError {
 			err = errIsError
+			return false
 		}
-		return err == nil
+		see(name.Str, value)
+		return true
 	})
 	return err
 }
 
 func chatWhole(api openai.API, root gjson.Result) error {
 	seen := choices{}
-	err := seen.add(root.Get("choices"), func(choice gjson.Result) error {
-		if api == openai.Chat && !choice.Get("message").IsObject() {
+	err := seen.add(root.Get("choices"), func(c *choice) error {
+		if api == openai.Chat && !c.message.IsObject() {
 			return errors.New("a choice has no message")
 		}
-		if api == openai.Completions && choice.Get("text").Type != gjson.String {
+		if api == openai.Completions && c.text.Type != gjson.String {
 			return errors.New("a choice has no text")
 		}
 		return nil
@@ -109,37 +114,57 @@ func chatWhole(api openai.API, root gjson.Result) error {
 	return seen.finished()
 }
 
+// choice is what is looked at of one.
+type choice struct{ index, message, delta, text, reason gjson.Result }
+
+func readChoice(from gjson.Result) (*choice, error) {
+	if !from.IsObject() {
+		return nil, errors.New("a choice is no object")
+	}
+	c := &choice{}
+	err := look(from, func(name string, value gjson.Result) {
+		switch name {
+		case "index":
+			c.index = value
+		case "message":
+			c.message = value
+		case "delta":
+			c.delta = value
+		case "text":
+			c.text = value
+		case "finish_reason":
+			c.reason = value
+		}
+	})
+	return c, err
+}
+
 // choices is why each choice ended, by index; empty: it has not.
 type choices map[int64]string
 
 // add notes the choices of a body or of a stream's event.
-func (c choices) add(list gjson.Result, check func(choice gjson.Result) error) error {
+func (c choices) add(list gjson.Result, check func(*choice) error) (err error) {
 	if !list.IsArray() {
 		return errors.New("it has no list of choices")
 	}
-	for _, choice := range list.Array() {
-		if !choice.IsObject() {
-			return errors.New("a choice is no object")
+	list.ForEach(func(_, item gjson.Result) bool {
+		var read *choice
+		if read, err = readChoice(item); err == nil {
+			err = check(read)
 		}
-		if err := noError(choice); err != nil {
-			return err
+		if err == nil {
+			err = c.note(read)
 		}
-		if err := check(choice); err != nil {
-			return err
-		}
-		if err := c.note(choice); err != nil {
-			return err
-		}
-	}
-	return nil
+		return err == nil
+	})
+	return err
 }
 
-func (c choices) note(choice gjson.Result) error {
-	index := choice.Get("index")
+func (c choices) note(read *choice) error {
+	index, reason := read.index, read.reason
 	if index.Exists() && (index.Type != gjson.Number || index.Num != float64(index.Int())) {
 		return errors.New("a choice's index is no whole number")
 	}
-	reason := choice.Get("finish_reason")
 	if reason.Type != gjson.Null && reason.Type != gjson.String {
 		return errors.New("a finish_reason is no string")
 	}

@@ -119,8 +119,8 @@ func (c *streamCheck) chat(chunk gjson.Result, _ string) error {
 	if list.Type == gjson.Null && chunk.Get("usage").IsObject() {
 		return nil
 	}
-	return c.choices.add(list, func(choice gjson.Result) error {
-		if delta := choice.Get("delta"); delta.Type != gjson.Null && !delta.IsObject() {
+	return c.choices.add(list, func(of *choice) error {
+		if of.delta.Type != gjson.Null && !of.delta.IsObject() {
 			return errors.New("a delta is no object")
 		}
 		return nil

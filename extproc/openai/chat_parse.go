@@ -53,7 +53,7 @@ func (c *chatAnswer) take(name string, value gjson.Result) {
 	case "object":
 		c.Object = text(value)
 	case "usage":
-		object(value, &c.Usage)
+		c.Usage = readUsage(value)
 	case "error":
 		c.Error = json.RawMessage(value.Raw)
 	case "choices":
@@ -63,7 +63,7 @@ func (c *chatAnswer) take(name string, value gjson.Result) {
 		}
 		list(value, func(from gjson.Result) { c.choices = append(c.choices, parseChoice(from)) })
 	case "x_groq":
-		object(value.Get("usage"), &c.groq)
+		c.groq = readUsage(value.Get("usage"))
 	}
 }
 

@@ -1,6 +1,10 @@
 package openai
 
-import "math"
+import (
+	"math"
+
+	"github.com/tidwall/gjson"
+)
 
 // usage is the usage object in all its dialects.
 type usage struct {
@@ -25,6 +29,66 @@ type details struct {
 
 // count is a number of tokens; some upstreams write 12.0.
 type count float64
+
+// readUsage reads usage out of an event that is known to be JSON; nil: it is no object. Members of another type are
+// left out, and the last of a name counts, as when it is decoded.
+func readUsage(value gjson.Result) *usage {
+	if !value.IsObject() {
+		return nil
+	}
+	u := &usage{}
+	value.ForEach(func(name, value gjson.Result) bool {
+		switch name.Str {
+		case "prompt_tokens":
+			u.Prompt.read(value)
+		case "completion_tokens":
+			u.Completion.read(value)
+		case "total_tokens":
+			u.Total.read(value)
+		case "input_tokens":
+			u.Input.read(value)
+		case "output_tokens":
+			u.Output.read(value)
+		case "prompt_tokens_details":
+			u.PromptOf.read(value)
+		case "completion_tokens_details":
+			u.CompleteOf.read(value)
+		case "input_tokens_details":
+			u.InputOf.read(value)
+		case "output_tokens_details":
+			u.OutputOf.read(value)
+		case "cache_read_input_tokens":
+			u.CacheRead.read(value)
+		case "cache_creation_input_tokens":
+			u.CacheWrite.read(value)
+		case "prompt_cache_hit_tokens":
+			u.CacheHit.read(value)
+		}
+		return true
+	})
+	return u
+}
+
+func (d *details) read(from gjson.Result) {
+	if !from.IsObject() {
+		return
+	}
+	from.ForEach(func(name, value gjson.Result) bool {
+		switch name.Str {
+		case "cached_tokens":
+			d.Cached.read(value)
+		case "reasoning_tokens":
+			d.Reasoning.read(value)
+		}
+		return true
+	})
+}
+
+func (c *count) read(from gjson.Result) {
+	if from.Type == gjson.Number && !math.IsInf(from.Num, 0) {
+		*c = count(from.Num)
+	}
+}
 
 // addUsage takes what an event tells about usage. The last one counts: with vLLM's continuous usage
 // each event has it, and it grows. One that tells nothing does not undo what an earlier one told.
