@@ -94,6 +94,9 @@ func (v *visit) upstreamRequest() (*http.Request, error) {
 		request.Header.Set(h.Name, h.Value)
 	}
 	request.Host = v.request.Get(":authority")
+	if v.request.Get("user-agent") == "" {
+		request.Header.Set("user-agent", "") // else net/http names itself
+	}
 	request.Header.Set("accept-encoding", "identity")
 	request.Header.Set(config.RouteHeader, v.routeName())
 	for _, key := range []string{config.SaidRouteKey, config.OwnKey, config.LeadKey, config.KeyKey, config.IntoKey} {

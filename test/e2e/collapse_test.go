@@ -184,12 +184,12 @@ func TestCollapseIsSeenThrough(t *testing.T) {
 	url, upstream := mocktest.Start(t, mock.Options{Keys: []string{upstreamKey}})
 	through := launch(t, oneRoute(url)+"cache: {}\n")
 	around := launch(t, oneRoute(url)+"cache: {off: true}\n")
-	for _, body := range []string{question("a", false), question("b", true), "{", `{"model":"m"}`} {
+	for body, agent := range map[string]string{question("a", false): "", question("b", true): "agent", "{": "agent", `{"model":"m"}`: "agent"} {
 		var got [2]seen
 		var asked [2]mock.Request
 		for i, g := range []*gateway{through, around} {
 			got[i] = side{g.url, clientKey}.do(t, post("/v1/chat/completions?a=b", body,
-				header{"openai-organization", "o"}, header{"x-a", "1"}, header{"x-a", "2"}, header{"forwarded", "for=1.2.3.4"},
+				header{"openai-organization", "o"}, header{"user-agent", agent}, header{"x-a", "1"}, header{"x-a", "2"}, header{"forwarded", "for=1.2.3.4"},
 				header{"accept-encoding", "identity"}, header{"mock-header", "x-b: 1"}, header{"mock-header", "x-b: 2"}))
 			got[i].Header.Del("cache-status")
 			got[i].Header["X-B"] = []string{strings.Join(got[i].Header["X-B"], ", ")}
