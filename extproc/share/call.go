@@ -85,11 +85,12 @@ func (c *Call) Start(request *http.Request, listener Listener) {
 func (c *Call) Fail(err error) { c.end(err) }
 
 func (c *Call) run(request *http.Request, listener Listener) error {
-	response, err := c.calls.transport.RoundTrip(request.WithContext(c.ctx))
+	response, err := c.calls.lines.ask(c.ctx, request)
 	if err != nil {
 		return c.broken(err)
 	}
-	defer func() { _ = response.Body.Close() }()
+	read := false
+	defer func() { c.calls.lines.end(response, read) }()
 	if response.Header.Get(config.NowhereHeader) != "" {
 		return ErrNoWay
 	}
@@ -115,7 +116,7 @@ func (c *Call) run(request *http.Request, listener Listener) error {
 				return ErrTooLarge
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		if read = errors.Is(err, io.EOF); read {
 			return nil
 		}
 		if err != nil {

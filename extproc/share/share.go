@@ -7,42 +7,25 @@ package share
 
 import (
 	"context"
-	"net"
-	"net/http"
 	"sync"
-	"time"
 )
-
-// idleWithin ends idle connections before Envoy does.
-const idleWithin = 30 * time.Second
 
 // Calls are those that are under way. Safe for use by many goroutines.
 type Calls struct {
-	transport *http.Transport
-	mu        sync.Mutex
-	calls     map[string]*Call
-	held      int64 // bytes of all answers
-	pieces    pieces
-	workers   workers
+	lines   lines
+	mu      sync.Mutex
+	calls   map[string]*Call
+	held    int64 // bytes of all answers
+	pieces  pieces
+	workers workers
 }
 
 // New returns calls that reach upstreams by a Unix socket.
 func New(socket string) *Calls {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}
 	return &Calls{
+		lines:   lines{socket: socket},
 		calls:   map[string]*Call{},
 		workers: workers{next: make(chan func()), over: make(chan struct{})},
-		transport: &http.Transport{
-			DialContext:         dial,
-			DisableCompression:  true, // the answer is passed on as it is
-			MaxIdleConns:        1000,
-			MaxIdleConnsPerHost: 1000,
-			IdleConnTimeout:     idleWithin,
-			WriteBufferSize:     16 << 10,
-			ReadBufferSize:      16 << 10,
-		},
 	}
 }
 
@@ -85,6 +68,6 @@ func (c *Calls) InFlight() int {
 
 // Close ends idle connections. No call may be started any more.
 func (c *Calls) Close() {
-	c.transport.CloseIdleConnections()
+	c.lines.close()
 	close(c.workers.over)
 }
