@@ -24,6 +24,7 @@ type reading struct {
 
 // take reads the configuration. What the source remembers of it is not used before the configuration is.
 func (l *live) take() (*reading, error) {
+	defer l.threads.read()()
 	r := &reading{source: *l.source}
 	var err error
 	if r.config, err = r.source.load(); err != nil {

@@ -37,7 +37,7 @@ var errCannotServe = errors.New("serving cannot begin")
 // serveOptions is what the command line says, beside where the configuration comes from.
 type serveOptions struct {
 	link       linkFlags     // the way to Envoy
-	localEnvoy bool          // ready only when the clients' port answers on this machine
+	localEnvoy bool          // Envoy is on this machine, and shares its cores
 	drain      time.Duration // how long calls get to end at a stop
 	takeOver   bool          // in the place of a process that serves there
 	envoyHeap  uint64        // bytes of memory at which Envoy begins to defend itself; 0: the default
@@ -69,7 +69,7 @@ long as --drain says. A second one ends at once.`,
 	}
 	from.addFlags(cmd.Flags())
 	options.link.add(cmd.Flags())
-	cmd.Flags().BoolVar(&options.localEnvoy, "local-envoy", false, "ready only when the clients' port answers on this machine")
+	cmd.Flags().BoolVar(&options.localEnvoy, "local-envoy", false, "Envoy is on this machine: ready only when the clients' port answers, and half of the cores are left to it")
 	cmd.Flags().Uint64Var(&options.envoyHeap, "max-heap", 0, "`bytes` of memory at which Envoy begins to defend itself: an eighth of it goes out a second in large answers from the cache (default 2 GiB)")
 	addDrainFlag(cmd.Flags(), &options.drain)
 	cmd.Flags().BoolVar(&options.takeOver, "take-over", false, "take the place of the tollgate that serves at --listen, if there is one: no request is refused")
@@ -143,6 +143,7 @@ func newService(ctx context.Context, log *zap.Logger, from *source, options serv
 	s.live = &live{
 		log: log, source: from, gate: s.gate, control: s.control, metrics: s.watching.metrics,
 		shared: sharedSocket(options.link.listen), history: &history{}, read: c.Files,
+		threads: threadsBeside(options.localEnvoy),
 	}
 	if err := s.place.apply(ctx, c); err != nil {
 		return nil, err
@@ -189,6 +190,7 @@ func (s *service) run(ctx context.Context) error {
 	ctx, s.place.end = context.WithCancelCause(ctx)
 	defer s.place.end(nil)
 	defer s.place.limits.Close()
+	s.live.threads.serve()
 	group, ctx := errgroup.WithContext(ctx)
 	calls, noMoreCalls := context.WithCancel(context.WithoutCancel(ctx))
 	discovery, noMoreDiscovery := context.WithCancel(calls)
