@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -94,11 +95,14 @@ func (l *live) adopt(c *config.Config, running xds.Parts) {
 // large is how many clients and routes make a configuration large.
 const large = 50_000
 
-// tidy gives back to the system what reading a large configuration took: several times of what it is, which would
-// stay for minutes, and in a process that does nothing more for good.
+// tidy collects what reading a configuration took, several times of what it is: else that would be done in the middle
+// of the next edit. Of a large one it is given back to the system, too: it would stay for minutes, and in a process
+// that does nothing more for good.
 func tidy(c *config.Config) {
 	if len(c.Clients)+len(c.Routes) > large {
 		debug.FreeOSMemory()
+	} else {
+		runtime.GC()
 	}
 }
 
