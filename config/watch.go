@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -34,16 +35,16 @@ func Watch(ctx context.Context, files []string, paused, changed func()) error {
 			return fmt.Errorf("watching the directory of %s: %w", file, err)
 		}
 	}
+	seen := look(files)
 	go func() {
 		defer func() { _ = watcher.Close() }()
-		follow(ctx, watcher, paused, changed)
+		follow(ctx, watcher, seen, paused, changed)
 	}()
 	return nil
 }
 
-// follow turns bursts of events into single calls. Any event in a watched directory counts: which
-// one means the file cannot be told where links lead to it.
-func follow(ctx context.Context, watcher *fsnotify.Watcher, paused, changed func()) {
+// follow turns bursts of events into single calls.
+func follow(ctx context.Context, watcher *fsnotify.Watcher, seen sight, paused, changed func()) {
 	short, rest := time.NewTimer(pause), time.NewTimer(quiet)
 	short.Stop()
 	rest.Stop()
@@ -55,7 +56,7 @@ func follow(ctx context.Context, watcher *fsnotify.Watcher, paused, changed func
 			if !ok {
 				return
 			}
-			if event.Op == fsnotify.Chmod {
+			if event.Op == fsnotify.Chmod || !seen.touched(event.Name) {
 				continue
 			}
 		case _, ok := <-watcher.Errors:
@@ -72,4 +73,34 @@ func follow(ctx context.Context, watcher *fsnotify.Watcher, paused, changed func
 		short.Reset(pause)
 		rest.Reset(quiet)
 	}
+}
+
+// sight is how files looked from outside, by their paths; nil: it was not there.
+type sight map[string]os.FileInfo
+
+func look(files []string) sight {
+	seen := sight{}
+	for _, file := range files {
+		seen[file], _ = os.Stat(file)
+	}
+	return seen
+}
+
+// touched tells whether an event in a watched directory can mean one of the files: it bears its name or, where links
+// lead to the file, that is another one since. Else a log that is written there would never let a file rest.
+func (s sight) touched(name string) bool {
+	touched := false
+	for file, before := range s {
+		now, _ := os.Stat(file)
+		s[file] = now
+		touched = touched || filepath.Base(file) == filepath.Base(name) || !sameFile(before, now)
+	}
+	return touched
+}
+
+func sameFile(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }

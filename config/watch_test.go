@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,4 +32,48 @@ func TestWatch(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWatchLinks: a file behind links, as Kubernetes has them, is noticed when these lead elsewhere; and what else is
+// written in its directory does not keep it from resting.
+func TestWatchLinks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, version := range []string{"1", "2"} {
+		require.NoError(t, os.Mkdir(at(version), 0o700))
+		require.NoError(t, os.WriteFile(at(version+"/t.yaml"), []byte(version), 0o600))
+	}
+	require.NoError(t, os.Symlink("1", at("data")))
+	require.NoError(t, os.Symlink("data/t.yaml", at("t.yaml")))
+	stop, busy := make(chan struct{}), sync.WaitGroup{}
+	busy.Go(func() {
+		log, err := os.Create(at("log"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = log.Close() }()
+		line := time.NewTicker(time.Millisecond)
+		defer line.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-line.C:
+				_, _ = log.WriteString("x\n")
+			}
+		}
+	})
+	changed := make(chan struct{}, 100)
+	require.NoError(t, Watch(t.Context(), []string{at("t.yaml")}, func() {}, func() { changed <- struct{}{} }))
+	require.NoError(t, os.Symlink("2", at("next")))
+	require.NoError(t, os.Rename(at("next"), at("data")))
+	select {
+	case <-changed:
+	case <-time.After(time.Minute):
+		t.Error("nobody is told")
+	}
+	close(stop)
+	busy.Wait()
 }
