@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -104,10 +103,12 @@ type routeTexts struct {
 // tells.
 func splitRoutes(content []byte) *routeTexts {
 	const key = "routes:\n"
-	if bytes.ContainsAny(content, "\r\u0085\u2028\u2029") { // which YAML takes for ends of lines, too
-		return nil
-	}
 	text := string(content)
+	for _, end := range []string{"\r", "\u0085", "\u2028", "\u2029"} { // which YAML takes for ends of lines, too
+		if strings.Contains(text, end) {
+			return nil
+		}
+	}
 	at := 0
 	if !strings.HasPrefix(text, key) {
 		if at = strings.Index(text, "\n"+key) + 1; at == 0 {

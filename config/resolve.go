@@ -141,7 +141,7 @@ func (r *resolver) routes() {
 	pace := r.paces("pace", r.message.GetPace())
 	guests := r.guests()
 	retry := r.retry(r.message.GetRetry())
-	prefixes := map[string][]*Route{}
+	prefixes := make(map[string][]*Route, len(r.message.GetRoutes()))
 	for i, m := range r.message.GetRoutes() {
 		field := fmt.Sprintf("routes[%d]", i)
 		route := &Route{
