@@ -118,25 +118,33 @@ func (r *Run) besideEnvoy(out *strings.Builder) {
 // else to do: in microseconds.
 const prompt = 1000
 
-// promptness says whether Tollgate adds more, by the least of the rounds of both: a machine that stops for some
-// milliseconds, whoever has its turn then, only ever adds.
+// promptness says whether Tollgate adds more, to bare Envoy and to what has the same mode and does nothing.
 func (r *Run) promptness() string {
-	least := 0.0
+	return r.added("bare Envoy's p99", func(Target) string { return bare }) + "\n" +
+		r.added("the p99 of its floor", func(t Target) string { return t.Floor })
+}
+
+// added compares by the least of the rounds of both: a machine that stops for some milliseconds, whoever has its turn
+// then, only ever adds.
+func (r *Run) added(what string, to func(Target) string) string {
+	least := map[string]float64{}
 	for _, s := range r.Summary {
-		if s.Load == Latency && s.Target == bare {
-			least = s.P99.Min
+		if s.Load == Latency {
+			least[s.Target] = s.P99.Min
 		}
 	}
 	var slow []string
-	for _, s := range r.Summary {
-		if added := s.P99.Min - least; s.Load == Latency && strings.HasPrefix(s.Target, "tollgate/") && added > prompt {
-			slow = append(slow, fmt.Sprintf("%s %.2f", s.Target, added/1000))
+	for _, t := range r.Targets {
+		than, known := least[to(t)]
+		added := least[t.Name] - than
+		if known && strings.HasPrefix(t.Name, "tollgate/") && added > prompt {
+			slow = append(slow, fmt.Sprintf("%s %.2f", t.Name, added/1000))
 		}
 	}
 	if len(slow) == 0 {
-		return "By the least of the rounds, no row of Tollgate's adds more than 1 ms to bare Envoy's p99."
+		return "By the least of the rounds, no row of Tollgate's adds more than 1 ms to " + what + "."
 	}
-	return "By the least of the rounds, more than 1 ms is added to bare Envoy's p99 by: " + strings.Join(slow, ", ") + "."
+	return "By the least of the rounds, more than 1 ms is added to " + what + " by: " + strings.Join(slow, ", ") + "."
 }
 
 // table writes a load's summaries. A column without anything in it is left out.

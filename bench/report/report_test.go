@@ -222,19 +222,25 @@ func example() *Run {
 func TestPromptness(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		bare, tollgate Spread
-		slow           bool
+		bare, floor, tollgate Spread
+		toBare, toFloor       string
 	}{
-		{Spread{2000, 4000, 9000}, Spread{2900, 30000, 60000}, false},
-		{Spread{2000, 40000, 90000}, Spread{3100, 3200, 3300}, true},
+		{Spread{2000, 4000, 9000}, Spread{2500, 3000, 3000}, Spread{2900, 30000, 60000}, "no row", "no row"},
+		{Spread{2000, 40000, 90000}, Spread{2500, 3000, 3000}, Spread{3100, 3200, 3300}, "tollgate/keys 1.10", "no row"},
+		{Spread{2000, 40000, 90000}, Spread{2050, 2050, 2050}, Spread{3100, 3200, 3300}, "tollgate/keys 1.10", "tollgate/keys 1.05"},
 	} {
-		r := &Run{Summary: []Summary{
-			{Target: bare, Load: Latency, P99: test.bare},
-			{Target: "tollgate/keys", Load: Answers, P99: Spread{99999, 99999, 99999}},
-			{Target: "tollgate/keys", Load: Latency, P99: test.tollgate},
-		}}
-		if got := r.promptness(); strings.Contains(got, "tollgate/keys 1.10") != test.slow || strings.Contains(got, "no row") == test.slow {
-			t.Errorf("%+v beside %+v: %s", test.tollgate, test.bare, got)
+		r := &Run{
+			Targets: []Target{{Name: bare}, {Name: "floor/headers"}, {Name: "tollgate/keys", Floor: "floor/headers"}},
+			Summary: []Summary{
+				{Target: bare, Load: Latency, P99: test.bare},
+				{Target: "floor/headers", Load: Latency, P99: test.floor},
+				{Target: "tollgate/keys", Load: Answers, P99: Spread{99999, 99999, 99999}},
+				{Target: "tollgate/keys", Load: Latency, P99: test.tollgate},
+			},
+		}
+		toBare, toFloor, _ := strings.Cut(r.promptness(), "\n")
+		if !strings.Contains(toBare, test.toBare) || !strings.Contains(toFloor, test.toFloor) {
+			t.Errorf("%+v: %s, %s", test, toBare, toFloor)
 		}
 	}
 }
