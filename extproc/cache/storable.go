@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -59,16 +58,8 @@ func storablePlain(api openai.API, root gjson.Result) error {
 	return errors.New("answers of its API are not kept")
 }
 
-// maxFlat is how long JSON may be for gjson to say whether it is valid: it calls itself for each level of
-// nesting, without a bound.
-const maxFlat = 64 << 10
-
 func parseObject(data []byte) (gjson.Result, error) {
-	valid := gjson.ValidBytes
-	if len(data) > maxFlat {
-		valid = json.Valid
-	}
-	if !valid(data) {
+	if !openai.Valid(data) {
 		return gjson.Result{}, errNotObject
 	}
 	root := gjson.ParseBytes(data)

@@ -43,7 +43,7 @@ func wholes(t testing.TB) []whole {
 		{"refusal", openai.Chat, false, `{"choices":[{"index":0,"message":{"content":null,"refusal":"No."},"finish_reason":"stop"}]}`},
 		{"cut by max_tokens", openai.Chat, false, `{"choices":[{"message":{"content":"I"},"finish_reason":"length"}],"error":null}`},
 		{"choices upside down", openai.Chat, false, `{"choices":[{"index":1,"message":{},"finish_reason":"stop"},{"index":0,"message":{},"finish_reason":"stop"}]}`},
-		{"one long line", openai.Chat, false, `{"choices":[{"message":{"content":"` + strings.Repeat("x", maxFlat) + `"},"finish_reason":"stop"}]}`},
+		{"one long line", openai.Chat, false, `{"choices":[{"message":{"content":"` + strings.Repeat("x", 64<<10) + `"},"finish_reason":"stop"}]}`},
 		{"no last blank line", openai.Chat, true, "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]"},
 		{"CRLF and comments", openai.Chat, true, ": PROCESSING\r\n\r\ndata:{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\r\n\r\nid: 1\r\ndata: [DONE]\r\n\r\n"},
 		{"empty finish reasons", openai.Chat, true, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"\"}],\"error\":null}\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"},
@@ -111,7 +111,7 @@ func TestStorable(t *testing.T) {
 func TestNoBeginningIsStorable(t *testing.T) {
 	t.Parallel()
 	for _, w := range wholes(t) {
-		if strings.HasPrefix(w.name, "DONE after") || len(w.body) > maxFlat {
+		if strings.HasPrefix(w.name, "DONE after") || len(w.body) > 64<<10 {
 			continue
 		}
 		for cut := range len(strings.TrimRight(w.body, "\r\n")) {
@@ -195,7 +195,7 @@ func TestNotStorable(t *testing.T) {
 		{openai.Chat, false, `{"choices":[{"message":{},"finish_reason":"stop"}]}{"choices":[]}`},
 		{openai.Chat, false, `{"choices":[{"message":{},"finish_reason":"stop"}],}`},
 		{openai.Chat, false, `{"choices":[{"message":{},"finish_reason":"stop"}]}` + "\x00"},
-		{openai.Chat, false, `{"choices":[{"message":{},"finish_reason":"stop"}],"x":` + strings.Repeat("[", maxFlat) + strings.Repeat("]", maxFlat) + `}`},
+		{openai.Chat, false, `{"choices":[{"message":{},"finish_reason":"stop"}],"x":` + strings.Repeat("[", 64<<10) + strings.Repeat("]", 64<<10) + `}`},
 		{openai.Completions, false, `{"choices":[{"finish_reason":"stop"}]}`},
 		{openai.Completions, false, `{"choices":[{"text":null,"finish_reason":"stop"}]}`},
 

@@ -88,7 +88,7 @@ func DropMember(body []byte, name string) (changed []byte, ok bool) {
 // Rename changes the model that a body asks for by JSON, as often as it names one, and no other byte. It
 // returns the body as it is, and false, where there is nothing to change, as in a form.
 func Rename(body []byte, rename func(model string) string) (changed []byte, ok bool) {
-	if !gjson.ValidBytes(bytes.TrimPrefix(body, byteOrderMark)) {
+	if !openai.Valid(bytes.TrimPrefix(body, byteOrderMark)) {
 		return body, false
 	}
 	copied := 0

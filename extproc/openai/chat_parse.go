@@ -9,9 +9,6 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// maxFlat is how long JSON may be for gjson to say whether it is valid.
-const maxFlat = 64 << 10
-
 var errNotObject = errors.New("not a JSON object")
 
 // parse reads what is known of an answer. Chunks of chats are what a gateway reads most, and this takes
@@ -21,7 +18,7 @@ func (c *chatAnswer) parse(event *Event) error {
 	if event.Whole {
 		data = unlist(data)
 	}
-	if !valid(data) {
+	if !Valid(data) {
 		return errNotObject
 	}
 	root := gjson.ParseBytes(data)
@@ -33,15 +30,6 @@ func (c *chatAnswer) parse(event *Event) error {
 		return true
 	})
 	return nil
-}
-
-// valid tells whether data is JSON. gjson is the faster judge, but calls itself for each level of
-// nesting, without a bound, and a program whose stack overflows is over.
-func valid(data []byte) bool {
-	if len(data) <= maxFlat {
-		return gjson.ValidBytes(data)
-	}
-	return json.Valid(data)
 }
 
 func (c *chatAnswer) take(name string, value gjson.Result) {

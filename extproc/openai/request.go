@@ -63,7 +63,7 @@ func (r *Request) parseFields(contentType string, body []byte) error {
 // parseObject takes an object's members as they are, the last of two with one name, as Python,
 // JavaScript and Go upstreams do.
 func (r *Request) parseObject(body []byte) error {
-	if !valid(body) {
+	if !Valid(body) {
 		return objectError(body)
 	}
 	root := gjson.ParseBytes(body)

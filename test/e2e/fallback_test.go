@@ -441,11 +441,12 @@ func TestRenamedBodies(t *testing.T) {
 		"empty":    {method: http.MethodPost, body: strings.NewReader("")},
 		"chunked":  {method: http.MethodPost, body: chunked("not JSON")},
 		"large":    {method: http.MethodPost, body: strings.NewReader(strings.Repeat("0123456789abcdef", 300_000))},
+		"deep":     {method: http.MethodPost, body: strings.NewReader(`{"model":` + strings.Repeat("[", 12<<20))}, // deeper than a stack
 		"trailers": {method: http.MethodPost, body: chunked("abc"), trailers: http.Header{"X-Sum": {"1"}}},
 		"form":     {method: http.MethodPost, body: strings.NewReader("--x\r\ncontent-disposition: form-data; name=model\r\n\r\nm\r\n--x--\r\n"), headers: []header{{"content-type", "multipart/form-data; boundary=x"}}},
 	}
 	// A large one first, while Envoy has no connection yet by which it asks about attempts.
-	for _, name := range []string{"large", "none", "empty", "chunked", "trailers", "form"} {
+	for _, name := range []string{"large", "none", "empty", "chunked", "deep", "trailers", "form"} {
 		r := requests[name]
 		want := r
 		if r.body != nil {

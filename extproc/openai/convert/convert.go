@@ -15,8 +15,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/tidwall/gjson"
-
 	"tollgate/extproc/openai"
 )
 
@@ -24,10 +22,6 @@ import (
 // spoken answers, item types that are not known, answers that are not whole, errors. What it is wrapped
 // in says why, and never quotes the answer.
 var ErrNotConvertible = errors.New("the answer cannot be converted")
-
-// maxFlat is how long JSON may be for gjson to say whether it is valid: it calls itself for each level
-// of nesting.
-const maxFlat = 64 << 10
 
 // Options are what a request for a stream asks beside the answer.
 type Options struct {
@@ -87,18 +81,10 @@ func parseBody(body []byte) (object, error) {
 		}
 		body = line.Bytes()
 	}
-	text := string(body)
-	if !valid(text) {
+	if !openai.Valid(body) {
 		return nil, refuse("the body is not JSON")
 	}
-	return parseObject(text, "the body")
-}
-
-func valid(text string) bool {
-	if len(text) <= maxFlat {
-		return gjson.Valid(text)
-	}
-	return json.Valid([]byte(text))
+	return parseObject(string(body), "the body")
 }
 
 // eachEvent calls back with the data of each event, which is valid JSON, up to the end of the stream.
@@ -114,12 +100,11 @@ func eachEvent(stream [][]byte, each func(name, data string) error) (done bool, 
 			done = true
 			return
 		}
-		text := string(data)
-		if !valid(text) {
+		if !openai.Valid(data) {
 			err = refuse("an event is not JSON")
 			return
 		}
-		err = each(event.Name, text)
+		err = each(event.Name, string(data))
 	}
 	for _, piece := range stream {
 		reader.Feed(piece, take)

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
+
+	"tollgate/extproc/openai"
 )
 
 // block is a part of its content.
@@ -77,7 +79,7 @@ func (b *block) setInput(name, text string) error {
 	if strings.TrimSpace(input) == "" {
 		return nil
 	}
-	if !isEmpty(b.value(name)) || !valid(input) || !gjson.Parse(input).IsObject() {
+	if !isEmpty(b.value(name)) || !openai.Valid([]byte(input)) || !gjson.Parse(input).IsObject() {
 		return refuse("what a tool is given is no object")
 	}
 	b.set(name, input)
