@@ -181,7 +181,7 @@ func (m mode) processors() ([]*hcmv3.HttpFilter, error) {
 func processor(m *extprocv3.ProcessingMode) *extprocv3.ExternalProcessor {
 	return &extprocv3.ExternalProcessor{
 		GrpcService: &corev3.GrpcService{
-			TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: xds.GateCluster}},
+			TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: xds.GateCluster, SkipEnvoyHeaders: true}},
 		},
 		ProcessingMode: m,
 		MessageTimeout: durationpb.New(startWithin),

@@ -145,10 +145,11 @@ func tapMode(body bool) *extprocv3.ProcessingMode {
 	return mode
 }
 
-// toTollgate opens streams to `tollgate serve` that begin with what is told.
+// toTollgate opens streams to `tollgate serve` that begin with what is told, and with no more: whatever else Envoy
+// says of itself is read for each stream, and kept for as long as it is open.
 func toTollgate(cluster string, told ...*corev3.HeaderValue) *corev3.GrpcService {
 	return &corev3.GrpcService{
-		TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: cluster}},
+		TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: cluster, SkipEnvoyHeaders: true}},
 		InitialMetadata: told,
 	}
 }
