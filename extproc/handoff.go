@@ -2,6 +2,7 @@ package extproc
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,9 @@ type Listener interface {
 	// Event tells each event of a streamed answer, or the whole body of another.
 	Event(event *openai.Event)
 
+	// Words tells whether Done looks at what was said: at the answer's choices. Where nobody does, it has none.
+	Words() bool
+
 	// Done is called exactly once, whatever happened. The answer is what arrived of it; nil: nothing.
 	Done(answer *openai.Answer, end exchange.End)
 }
@@ -47,6 +51,9 @@ func newAdmission(call *exchange.Call, listeners []Listener, asked *openai.Reque
 	}
 	return a
 }
+
+// words tells whether somebody looks at what was said.
+func (a *admission) words() bool { return slices.ContainsFunc(a.listeners, Listener.Words) }
 
 func (a *admission) asked(request *openai.Request) {
 	for _, l := range a.listeners {

@@ -30,7 +30,7 @@ func (g *Gate) hear(a *admission) *hearing {
 	}
 	if api := openai.APIOf(a.call.Path); api != openai.Other && (len(a.listeners) > 0 || a.keeping != nil) {
 		h.assembler = openai.NewAssembler(api)
-		h.assembler.Bare = len(a.listeners) == 0 // the cache looks at the bytes
+		h.assembler.Bare = !a.words() // the cache looks at the bytes
 	}
 	return h
 }

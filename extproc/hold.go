@@ -217,6 +217,9 @@ func (h *hold) settles() bool { return h.leave != nil || h.owes() || h.priced() 
 // Event is not looked at.
 func (h *hold) Event(*openai.Event) {}
 
+// Words is told of what has to be paid for: where the upstream does not tell its tokens, they are counted.
+func (h *hold) Words() bool { return h.owes() || h.priced() }
+
 // Done gives the place free, and settles in the background: the store may be far.
 func (h *hold) Done(answer *openai.Answer, end exchange.End) {
 	h.exit()

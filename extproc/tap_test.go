@@ -46,6 +46,7 @@ type listening struct {
 
 func (l *listening) Asked(request *openai.Request) { l.heard.request = request }
 func (l *listening) Event(*openai.Event)           { l.heard.events++ }
+func (l *listening) Words() bool                   { return true }
 func (l *listening) Done(answer *openai.Answer, end exchange.End) {
 	l.heard.answer, l.heard.end = answer, end
 	l.heard.times++

@@ -24,6 +24,9 @@ func (l *callLine) Asked(request *openai.Request) { l.model = request.Model }
 // Event is not looked at.
 func (l *callLine) Event(*openai.Event) {}
 
+// Words is false: a line has none of them.
+func (l *callLine) Words() bool { return false }
+
 // Done writes the line.
 func (l *callLine) Done(answer *openai.Answer, end exchange.End) {
 	fields := []zap.Field{

@@ -114,6 +114,9 @@ func (r *Record) who(l *line) {
 // Event is not recorded: the answer is, put together.
 func (r *Record) Event(*openai.Event) {}
 
+// Words is true: they are what is recorded.
+func (r *Record) Words() bool { return true }
+
 // Done writes the answer's line, and before it, where the request could not be read, a line that
 // says who asked.
 func (r *Record) Done(answer *openai.Answer, end exchange.End) {

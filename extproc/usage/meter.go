@@ -31,6 +31,9 @@ func (t *Meter) Asked(request *openai.Request) {
 // Event looks for the first token.
 func (t *Meter) Event(event *openai.Event) { t.first.see(event, t.metrics.now) }
 
+// Words is false: tokens are told, not counted.
+func (t *Meter) Words() bool { return false }
+
 // Done counts the call. What comes after the first Done is not counted.
 func (t *Meter) Done(answer *openai.Answer, end exchange.End) {
 	if t.ended {

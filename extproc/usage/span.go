@@ -101,6 +101,9 @@ func (s *Span) Event(event *openai.Event) {
 	}
 }
 
+// Words tells whether the span will tell of what was said.
+func (s *Span) Words() bool { return s.span.IsRecording() }
+
 // Done ends the span. What comes after the first Done is ignored.
 func (s *Span) Done(answer *openai.Answer, end exchange.End) {
 	if s.ended {

@@ -31,6 +31,9 @@ func (l *Listener) Event(event *openai.Event) {
 	}
 }
 
+// Words is false: they are read event by event, or come from the chat log.
+func (l *Listener) Words() bool { return false }
+
 // Done notes how it ended.
 func (l *Listener) Done(answer *openai.Answer, end exchange.End) {
 	h := l.chat
