@@ -8,26 +8,29 @@ import (
 	"tollgate/extproc/openai"
 )
 
-// hearing hears one answer, wherever it comes from, and tells the call's listeners of it.
+// hearing hears one answer, wherever it comes from, and tells the call's listeners of it. There is one for each
+// stream that stands open, so it has no more than that needs.
 type hearing struct {
 	gate      *Gate
 	admission *admission
-	end       exchange.End
 
 	assembler *openai.Assembler // nil: an API that is not read
 	decoder   *openai.Decoder   // nil: not encoded
 	stream    *openai.Reader    // nil: not a stream of events
-	whole     body
-	kept      *keeping // nil: not for the cache
-	malformed bool     // it cannot be decoded
+	whole     *body             // nil: not an answer in one piece
+	kept      *keeping          // nil: not for the cache
+	malformed bool              // it cannot be decoded
+
+	// What exchange.End will tell.
+	status        int
+	upstream, key string
+	first         time.Time
+	events        int
+	bytes         int64
 }
 
 func (g *Gate) hear(a *admission) *hearing {
-	h := &hearing{
-		gate: g, admission: a, kept: a.keeping,
-		end:   exchange.End{Cause: exchange.Cut},
-		whole: body{budget: &g.taps, most: maxBody},
-	}
+	h := &hearing{gate: g, admission: a, kept: a.keeping}
 	if api := openai.APIOf(a.call.Path); api != openai.Other && (len(a.listeners) > 0 || a.keeping != nil) {
 		h.assembler = openai.NewAssembler(api)
 		h.assembler.Bare = !a.words() // the cache looks at the bytes
@@ -37,9 +40,11 @@ func (g *Gate) hear(a *admission) *hearing {
 
 // begin hears the answer's head.
 func (h *hearing) begin(status int, contentType, encoding string) {
-	h.end.Status = status
+	h.status = status
 	if strings.HasPrefix(contentType, "text/event-stream") {
 		h.stream = &openai.Reader{}
+	} else if h.assembler != nil {
+		h.whole = &body{budget: &h.gate.taps, most: maxBody}
 	}
 	if encoding != "" && h.assembler != nil {
 		decoder, known := openai.NewDecoder(encoding)
@@ -53,10 +58,10 @@ func (h *hearing) begin(status int, contentType, encoding string) {
 
 // body hears the next piece.
 func (h *hearing) body(piece []byte) {
-	if h.end.First.IsZero() && len(piece) > 0 {
-		h.end.First = time.Now()
+	if h.first.IsZero() && len(piece) > 0 {
+		h.first = time.Now()
 	}
-	h.end.Bytes += int64(len(piece))
+	h.bytes += int64(len(piece))
 	switch {
 	case h.assembler == nil:
 	case h.decoder != nil:
@@ -67,17 +72,18 @@ func (h *hearing) body(piece []byte) {
 }
 
 func (h *hearing) decoded(piece []byte) {
-	if h.stream == nil {
+	switch {
+	case h.stream != nil:
+		h.kept.add(piece)
+		h.stream.Feed(piece, h.event)
+	case h.whole != nil:
 		h.whole.add(piece)
-		return
 	}
-	h.kept.add(piece)
-	h.stream.Feed(piece, h.event)
 }
 
 func (h *hearing) event(event *openai.Event) {
 	if !event.Whole {
-		h.end.Events++
+		h.events++
 	}
 	h.assembler.Add(event)
 	for _, l := range h.admission.listeners {
@@ -87,18 +93,24 @@ func (h *hearing) event(event *openai.Event) {
 
 // finish tells the end. A panic on the way must not keep listeners from hearing it.
 func (h *hearing) finish(cause exchange.Cause) (answer *openai.Answer, end exchange.End) {
-	h.end.Cause, h.end.Last = cause, time.Now()
-	defer func() { h.admission.done(answer, h.end) }()
-	defer h.whole.free()
+	end = exchange.End{
+		Cause: cause, Status: h.status, Upstream: h.upstream, Key: h.key,
+		First: h.first, Last: time.Now(), Events: h.events, Bytes: h.bytes,
+	}
+	defer func() { h.admission.done(answer, end) }()
+	if h.whole != nil {
+		defer h.whole.free()
+	}
 	answer = h.close()
+	end.Events = h.events // with what was left
 	if h.malformed {
 		h.kept.drop()
 	}
-	h.kept.done(answer, h.end)
-	if h.whole.gone {
+	h.kept.done(answer, end)
+	if h.whole != nil && h.whole.gone {
 		h.gate.options.Skipped(SkippedBody)
 	}
-	return answer, h.end
+	return answer, end
 }
 
 // close reads what is left, and gives the answer as far as it came; nil: nothing that can be read.
@@ -109,9 +121,10 @@ func (h *hearing) close() *openai.Answer {
 	if h.decoder != nil {
 		h.malformed = h.decoder.Close(h.decoded) != nil || h.malformed
 	}
-	if h.stream != nil {
+	switch {
+	case h.stream != nil:
 		h.stream.Close(h.event)
-	} else if len(h.whole.bytes) > 0 {
+	case h.whole != nil && len(h.whole.bytes) > 0:
 		h.kept.all(h.whole.bytes)
 		h.event(&openai.Event{Data: h.whole.bytes, Whole: true})
 	}

@@ -42,13 +42,14 @@ func (g *Gate) watch(s *stream, message *extprocv3.ProcessingRequest) error {
 	cause := exchange.Cut
 	defer func() { t.finish(cause) }()
 	defer t.closeRequest()
+	rpc := s.rpc // while it waits, it needs no more of s
 	for {
 		if t.take(message) {
 			cause = exchange.Whole
 			return nil
 		}
-		var err error
-		if message, err = s.rpc.Recv(); err != nil {
+		message.Reset()
+		if err := rpc.RecvMsg(message); err != nil {
 			return nil //nolint:nilerr // Envoy ended the stream: finish says so to who listens
 		}
 	}
@@ -62,7 +63,7 @@ func (t *tap) take(message *extprocv3.ProcessingRequest) (last bool) {
 	case message.GetResponseHeaders() != nil:
 		headers := headerList(message.GetResponseHeaders().GetHeaders().GetHeaders())
 		t.begin(headers.status(), headers.get("content-type"), headers.get("content-encoding"))
-		t.end.Upstream, t.end.Key = said(message, config.UpstreamKey), said(message, config.KeyKey)
+		t.upstream, t.key = said(message, config.UpstreamKey), said(message, config.KeyKey)
 		return message.GetResponseHeaders().GetEndOfStream()
 	case message.GetResponseBody() != nil:
 		t.body(message.GetResponseBody().GetBody())

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -196,10 +197,10 @@ func newCall(v *visit) *exchange.Call {
 		Key:         v.decision.Key,
 		Attempts:    v.attempts,
 		Address:     v.request.Address,
-		Method:      v.request.Method,
+		Method:      lasting(v.request.Method),
 		Path:        trimmedPath(v.path, v.route.Prefix),
-		ContentType: v.request.Get("content-type"),
-		Parent:      v.request.Get("traceparent"),
+		ContentType: lasting(v.request.Get("content-type")),
+		Parent:      lasting(v.request.Get("traceparent")),
 		Shadowed:    v.hold != nil && v.hold.shadowed,
 		Cache:       v.cacheResult(),
 	}
@@ -210,6 +211,18 @@ func newCall(v *visit) *exchange.Call {
 		call.Client = v.decision.Client.Name
 	}
 	return call
+}
+
+// lasting is a header's value for as long as the call lasts: the request's are all one piece of memory, with the
+// client's key in it. What most requests have needs no copy.
+func lasting(value string) string {
+	switch value {
+	case http.MethodPost:
+		return http.MethodPost
+	case "application/json":
+		return "application/json"
+	}
+	return strings.Clone(value)
 }
 
 // plainPath is a path as the upstream will see it: a final slash is no other path, and has no other limits.
