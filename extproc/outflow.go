@@ -13,7 +13,8 @@ import (
 // clients read or not: it has no flow control in this direction (envoyproxy/envoy#33319). When its memory becomes short
 // it cuts those who do not read, which takes it seconds; so in a second no more goes out than an eighth of its memory.
 //
-// One answer goes after the other, each at once: what is all in Envoy's hands can be cut there, what is half is not.
+// One answer goes after the other, each at once: what is all in Envoy's hands can be cut there, what is half is not. Of
+// streams that several share each piece waits, once there is much: they begin before they are whole.
 type outflow struct {
 	rate float64 // bytes a second
 
@@ -27,6 +28,9 @@ const (
 
 	// outflowPatience is how long a request waits that may as well come again.
 	outflowPatience = time.Second
+
+	// outflowPaid is how long one waits whose answer the upstream was paid for, or has begun.
+	outflowPaid = time.Hour
 
 	plentyHeap = 2 << 30
 )

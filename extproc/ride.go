@@ -119,7 +119,7 @@ func (g *Gate) rideOnce(v *visit) error {
 	}
 	patience := outflowPatience
 	if v.caching.leads {
-		patience = time.Hour // the upstream was paid for it
+		patience = outflowPaid
 	}
 	if err := g.outflow.wait(v.rpc.Context(), len(body), patience); err != nil {
 		return fmt.Errorf("%w: %w", errCrowded, err)
@@ -141,12 +141,18 @@ func (g *Gate) rideStream(v *visit, call *share.Call, head share.Head) error {
 	}
 	r := v.newResponse(v.answerBody)
 	r.shape(head.Header.Get("content-type"), head.Header.Get("content-encoding"))
+	due := 0 // how much has gone out without a turn
 	for at, last := 0, false; !last; {
 		var piece []byte
 		var err error
 		if piece, last, err = call.Next(v.rpc.Context(), at); err == nil {
-			at += len(piece)
+			at, due = at+len(piece), due+len(piece)
 			heard.body(piece)
+			if due > outflowFree {
+				err, due = g.outflow.wait(v.rpc.Context(), due, outflowPaid), 0
+			}
+		}
+		if err == nil {
 			err = r.chunk(piece, last)
 		}
 		if err != nil {

@@ -54,6 +54,36 @@ func TestOverloadByCache(t *testing.T) {
 	}
 }
 
+// TestOverloadByFollowers: neither does a call that many share, and do not read, take more than Envoy can hold.
+func TestOverloadByFollowers(t *testing.T) {
+	f := newFlood(t, 64<<20, "cache: {}\ncache_store: {max_entry_bytes: 16777216}\n", protocol(false))
+	for i := range 2 {
+		f.asked = fmt.Sprint("all the same, ", i)
+		refused := f.ask(t, 40, "Tollgate", "Envoy")
+		t.Logf("%d answers were not read, %d refused", f.begun.Load(), refused)
+		f.boundedFor(t, 3*time.Second)
+	}
+	if f.begun.Load() < 40 {
+		t.Errorf("%d answers began: this shows nothing", f.begun.Load())
+	}
+	began := time.Now()
+	eventually(t, "others are served again", func() bool {
+		r := asks("one", "")
+		out, err := http.NewRequestWithContext(t.Context(), r.method, f.url+r.path, r.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Header.Set("authorization", "Bearer "+clientKey)
+		response, err := f.client.Do(out)
+		if err != nil {
+			return false
+		}
+		_ = response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+	t.Logf("others were served again after %s", time.Since(began))
+}
+
 // flood is clients who ask for answers of 13 MB and do not read them.
 type flood struct {
 	*gateway
@@ -61,6 +91,7 @@ type flood struct {
 	heap   int // bytes that Envoy may have
 	client *http.Client
 	begun  atomic.Int64 // answers that nobody reads
+	asked  string       // what is asked for
 }
 
 func newFlood(t *testing.T, heap int, more string, protocols *http.Protocols) *flood {
@@ -78,7 +109,7 @@ func newFlood(t *testing.T, heap int, more string, protocols *http.Protocols) *f
 }
 
 func (f *flood) large() request {
-	return post("/v1/chat/completions", chatStream, header{"mock-events", "60000"})
+	return post("/v1/chat/completions", question(f.asked, true), header{"mock-events", "60000"}, header{"mock-delay", "500ms"})
 }
 
 // ask has so many clients ask at once, of which each reads no more than the head, and returns how many were refused, with whose
@@ -89,12 +120,16 @@ func (f *flood) ask(t *testing.T, clients int, names ...string) (refused int) {
 	var asking sync.WaitGroup
 	for range clients {
 		asking.Go(func() {
-			out, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/v1/chat/completions", f.large().body)
+			r := f.large()
+			out, err := http.NewRequestWithContext(t.Context(), r.method, f.url+r.path, r.body)
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			out.Header = http.Header{"Authorization": {"Bearer " + clientKey}, "Mock-Events": {"60000"}}
+			out.Header.Set("authorization", "Bearer "+clientKey)
+			for _, h := range r.headers {
+				out.Header.Add(h.name, h.value)
+			}
 			response, err := f.client.Do(out)
 			if err != nil {
 				return // it was among those that held most
@@ -124,6 +159,14 @@ func (f *flood) ask(t *testing.T, clients int, names ...string) (refused int) {
 		}
 	}
 	return refused
+}
+
+// boundedFor looks again and again.
+func (f *flood) boundedFor(t *testing.T, while time.Duration) {
+	t.Helper()
+	for began := time.Now(); time.Since(began) < while; {
+		f.bounded(t)
+	}
 }
 
 // bounded looks at Envoy's memory: its heap, and what it has beside that.
