@@ -35,7 +35,7 @@ type live struct {
 	metrics *usage.Metrics
 	shared  string // see sharedSocket
 	history *history
-	threads threads
+	threads *threads
 
 	// Only follow uses these, once there are others.
 	read  []config.File // last; nil: they must be read

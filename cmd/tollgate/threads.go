@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"runtime"
+	"sync"
+	"time"
 )
 
 // threads is on how many of them Go runs: few to serve, all to read a configuration.
@@ -10,30 +12,47 @@ import (
 // Envoy has the same cores, and takes as much for a request as the gate does, or more: half of them is what the gate can
 // use. More of them do harm. Requests go through several goroutines, and each that becomes ready has Go wake an idle
 // thread for it, which mostly finds it done.
-type threads struct{ few, all int }
+type threads struct {
+	few, all int
+
+	mu      sync.Mutex
+	reading int // what is read, or was a moment ago
+}
+
+// afterReading is how long all threads stay: what has been read is brought into force, its text is written and the
+// garbage collected, and who serves would wait for that.
+const afterReading = 2 * time.Second
 
 // threadsBeside is for a process that shares the machine with Envoy, or does not. Whoever sets GOMAXPROCS has decided
 // otherwise.
-func threadsBeside(envoy bool) threads {
+func threadsBeside(envoy bool) *threads {
 	all := runtime.GOMAXPROCS(0)
 	if !envoy || os.Getenv("GOMAXPROCS") != "" {
-		return threads{few: all, all: all}
+		return &threads{few: all, all: all}
 	}
-	return threads{few: (all + 1) / 2, all: all}
+	return &threads{few: (all + 1) / 2, all: all}
 }
 
 // serve has requests served from now on.
-func (t threads) serve() { t.set(t.few) }
+func (t *threads) serve() { t.change(0) }
 
-// read has a configuration read, until done is called. Requests are served meanwhile, and do not wait for it.
-func (t threads) read() (done func()) {
-	t.set(t.all)
-	return t.serve
+// read has a configuration read, until done is called, and some time after that. Requests are served meanwhile, and do
+// not wait for it.
+func (t *threads) read() (done func()) {
+	t.change(1)
+	return func() { time.AfterFunc(afterReading, func() { t.change(-1) }) }
 }
 
-// set changes the number, if it is another: that stops the program for a moment.
-func (t threads) set(n int) {
-	if runtime.GOMAXPROCS(0) != n {
+// change sets the number, if it is another: that stops the program for a moment, and waits for the end of a collection.
+func (t *threads) change(reading int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reading += reading
+	n := t.few
+	if t.reading > 0 {
+		n = t.all
+	}
+	if t.few != t.all && runtime.GOMAXPROCS(0) != n {
 		runtime.GOMAXPROCS(n)
 	}
 }
