@@ -116,7 +116,10 @@ func (d *Disk) removeLeftovers() {
 func (d *Disk) probe() error {
 	path := filepath.Join(d.dir, probeName)
 	err := os.WriteFile(path, make([]byte, 2*memoryOf(d.maxBytes)), 0o600)
-	if err = errors.Join(err, os.Remove(path)); err != nil {
+	if removed := os.Remove(path); !errors.Is(removed, fs.ErrNotExist) { // another, or removeLeftovers, may have done so
+		err = errors.Join(err, removed)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", errUnwritable, err)
 	}
 	return nil
