@@ -81,7 +81,7 @@ func run(ctx context.Context, log *zap.Logger, from *source, workers int, drain 
 
 	terminal := term.IsTerminal(int(os.Stdout.Fd()))
 	banner(os.Stdout, c, terminal)
-	tidy(c)
+	go tidy(c)
 	gate, admin := "unix://"+filepath.Join(dir, gateSocket), "unix://"+filepath.Join(dir, "envoy.sock")
 	asked, err := envoy.NewAdmin(admin)
 	if err != nil {
