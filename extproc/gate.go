@@ -168,10 +168,10 @@ func (g *Gate) conclude(s *stream, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, errBroken): // a refusal would be in the middle of it
+		return status.Error(codes.Unavailable, "the answer broke off")
 	case errors.As(err, &refusal):
 		return s.refuse(refusal)
-	case errors.Is(err, errBroken):
-		return status.Error(codes.Unavailable, "the upstream broke the answer off")
 	case s.gone(err):
 		return status.Error(codes.Canceled, errGone.Error())
 	default:

@@ -13,8 +13,8 @@ import (
 // clients read or not: it has no flow control in this direction (envoyproxy/envoy#33319). When its memory becomes short
 // it cuts those who do not read, which takes it seconds; so in a second no more goes out than an eighth of its memory.
 //
-// One answer goes after the other, each at once: what is all in Envoy's hands can be cut there, what is half is not. Of
-// streams that several share each piece waits, once there is much: they begin before they are whole.
+// One answer goes after the other, each at once: what is all in Envoy's hands can be cut there, what is half is not.
+// Streams that several share begin before they are whole, and have their turns part by part.
 type outflow struct {
 	rate float64 // bytes a second
 
@@ -31,6 +31,9 @@ const (
 
 	// outflowPaid is how long one waits whose answer the upstream was paid for, or has begun.
 	outflowPaid = time.Hour
+
+	// outflowPart is how much of a stream has its turn at once: who leaves does not give his turn back.
+	outflowPart = 256 << 10
 
 	plentyHeap = 2 << 30
 )
@@ -76,5 +79,29 @@ func (o *outflow) wait(ctx context.Context, bytes int, patience time.Duration) e
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for an answer's turn: %w", ctx.Err())
+	}
+}
+
+// turns are those of one stream, from its first event on.
+type turns struct {
+	outflow *outflow
+	due     int // bytes that went out without a turn
+}
+
+// each sends what has come of the stream, in parts that each have their turn. An empty one is sent, too: it may be the
+// last.
+func (t *turns) each(ctx context.Context, piece []byte, send func(part []byte, rest bool) error) error {
+	for {
+		part := piece[:min(len(piece), outflowPart)]
+		piece = piece[len(part):]
+		if t.due += len(part); t.due > outflowFree {
+			if err := t.outflow.wait(ctx, t.due, outflowPaid); err != nil {
+				return err
+			}
+			t.due = 0
+		}
+		if err := send(part, len(piece) > 0); err != nil || len(piece) == 0 {
+			return err
+		}
 	}
 }

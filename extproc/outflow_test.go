@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,6 +76,52 @@ func TestOutflowWaits(t *testing.T) {
 		var refusal *exchange.Refusal
 		if err := o.wait(t.Context(), 1<<20, time.Second); !errors.As(err, &refusal) || refusal.Code != "overloaded" {
 			t.Errorf("two seconds' worth are before it: %v", err)
+		}
+	})
+}
+
+// TestTurns: a stream goes out as it came, in parts of which none is large, no faster than the rate; and one that many
+// wait for, and leave, keeps nobody waiting for long.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const heap = 8 << 20 // 1 MiB a second
+		o := newOutflow(heap)
+		random := rand.New(rand.NewPCG(3, 4))
+		var sent, got int
+		began, stream := time.Now(), &turns{outflow: o}
+		for last := false; !last; {
+			piece := make([]byte, random.IntN(3<<20))
+			sent, last = sent+len(piece), sent > 20<<20
+			parts := 0
+			if err := stream.each(t.Context(), piece, func(part []byte, rest bool) error {
+				got += len(part)
+				parts++
+				if len(part) > outflowPart || rest == (got == sent) {
+					t.Errorf("a part of %d bytes, and a rest %t, after %d of %d", len(part), rest, got, sent)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if most := time.Since(began).Seconds()*heap/8 + outflowPart + outflowFree; float64(got) > most || parts == 0 {
+				t.Fatalf("%d bytes went out in %s, in %d parts", got, time.Since(began), parts)
+			}
+		}
+		if got != sent {
+			t.Errorf("%d of %d bytes went out", got, sent)
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		var waiting sync.WaitGroup
+		for range 40 {
+			waiting.Go(func() {
+				_ = (&turns{outflow: o}).each(ctx, make([]byte, 13<<20), func([]byte, bool) error { return nil })
+			})
+		}
+		synctest.Wait()
+		leave()
+		waiting.Wait()
+		if wait, _ := o.turn(time.Now(), 1<<20, time.Hour); wait > 11*time.Second { // 40 parts
+			t.Errorf("all have left, and the next one is to wait %s", wait)
 		}
 	})
 }

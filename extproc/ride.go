@@ -141,19 +141,16 @@ func (g *Gate) rideStream(v *visit, call *share.Call, head share.Head) error {
 	}
 	r := v.newResponse(v.answerBody)
 	r.shape(head.Header.Get("content-type"), head.Header.Get("content-encoding"))
-	due := 0 // how much has gone out without a turn
+	turns := &turns{outflow: g.outflow}
 	for at, last := 0, false; !last; {
 		var piece []byte
 		var err error
 		if piece, last, err = call.Next(v.rpc.Context(), at); err == nil {
-			at, due = at+len(piece), due+len(piece)
-			heard.body(piece)
-			if due > outflowFree {
-				err, due = g.outflow.wait(v.rpc.Context(), due, outflowPaid), 0
-			}
-		}
-		if err == nil {
-			err = r.chunk(piece, last)
+			at += len(piece)
+			err = turns.each(v.rpc.Context(), piece, func(part []byte, rest bool) error {
+				heard.body(part)
+				return r.chunk(part, last && !rest)
+			})
 		}
 		if err != nil {
 			return g.ridden(v, heard, err)
