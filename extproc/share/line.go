@@ -3,10 +3,12 @@ package share
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -40,7 +42,7 @@ type line struct {
 
 	in    *bufio.Reader
 	out   *bufio.Writer
-	since time.Time // idle since; zero: it is new
+	since time.Time // idle since
 }
 
 // answer is an upstream's answer, whose body is to be read. Who has it must end it.
@@ -48,30 +50,22 @@ type answer struct {
 	*http.Response
 
 	line    *line
-	written chan error // of the request; full once it is known
+	written chan error // of the request, once it is known
 	stays   func() bool
 }
 
-// ask sends a request, whose answer comes while ctx lasts. A line that Envoy has closed meanwhile shows when it is
-// written to: another is taken.
+// ask sends a request, whose answer comes while ctx lasts.
 func (l *lines) ask(ctx context.Context, request *http.Request) (*answer, error) {
-	for {
-		on, err := l.get(ctx)
-		if err != nil {
-			return nil, err
-		}
-		a := &answer{line: on, written: make(chan error, 1), stays: context.AfterFunc(ctx, func() { _ = on.Close() })}
-		if err = a.send(request); err == nil {
-			return a, nil
-		}
-		l.end(a, false)
-		if on.since.IsZero() || !a.unwritten() || ctx.Err() != nil {
-			return nil, err
-		}
-		if request.Body, err = request.GetBody(); err != nil {
-			return nil, fmt.Errorf("asking once more: %w", err)
-		}
+	on, err := l.get(ctx)
+	if err != nil {
+		return nil, err
 	}
+	a := &answer{line: on, written: make(chan error, 1), stays: context.AfterFunc(ctx, func() { _ = on.Close() })}
+	if err := a.send(request); err != nil {
+		l.end(a, false)
+		return nil, err
+	}
+	return a, nil
 }
 
 // send writes the request and reads the answer's head.
@@ -97,16 +91,6 @@ func (a *answer) write(request *http.Request) {
 	a.written <- err
 }
 
-// unwritten tells whether the request is known not to have gone out whole.
-func (a *answer) unwritten() bool {
-	select {
-	case err := <-a.written:
-		return err != nil
-	default:
-		return false
-	}
-}
-
 // end gives an answer's line back, if all of the answer was read and another call can be made on it.
 func (l *lines) end(a *answer, read bool) {
 	reusable := read && !a.Close && a.line.in.Buffered() == 0
@@ -114,7 +98,7 @@ func (l *lines) end(a *answer, read bool) {
 		select {
 		case err := <-a.written:
 			reusable = err == nil
-		default: // the upstream wanted to know no more
+		default: // the upstream wanted to read no more
 			reusable = false
 		}
 	}
@@ -123,20 +107,51 @@ func (l *lines) end(a *answer, read bool) {
 	}
 }
 
+// get gives a line on which nothing has come since its last answer: not its end, and nothing that the next call would
+// take for its answer.
 func (l *lines) get(ctx context.Context) (*line, error) {
-	l.mu.Lock()
-	if last := len(l.idle) - 1; last >= 0 {
-		on := l.idle[last]
-		l.idle[last], l.idle = nil, l.idle[:last]
-		l.mu.Unlock()
-		return on, nil
+	for on := l.pop(); on != nil; on = l.pop() {
+		if on.silent() {
+			return on, nil
+		}
+		_ = on.Close()
 	}
-	l.mu.Unlock()
 	connection, err := (&net.Dialer{}).DialContext(ctx, "unix", l.socket)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Envoy: %w", err)
 	}
 	return &line{Conn: connection, in: bufio.NewReaderSize(connection, bufferSize), out: bufio.NewWriterSize(connection, bufferSize)}, nil
+}
+
+// pop takes the line that was used last; nil: none is idle.
+func (l *lines) pop() *line {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := len(l.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	on := l.idle[last]
+	l.idle[last], l.idle = nil, l.idle[:last]
+	return on
+}
+
+// silent tells whether there is nothing to read, without waiting for it.
+func (l *line) silent() (silent bool) {
+	connection, ok := l.Conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := connection.SyscallConn()
+	if err != nil {
+		return false
+	}
+	err = raw.Read(func(file uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(file), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		silent = errors.Is(err, syscall.EAGAIN)
+		return true
+	})
+	return silent && err == nil
 }
 
 func (l *lines) put(on *line) bool {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -114,33 +115,47 @@ func TestNotOnThatLine(t *testing.T) {
 	}
 }
 
-// TestClosedMeanwhile: a call does not fail because its line was closed while it was idle, and one of which the
-// upstream may know is not made twice.
-func TestClosedMeanwhile(t *testing.T) {
-	closed := make(chan struct{})
-	l := scripted(t, func(connection net.Conn, in *bufio.Reader) {
-		take(t, in)
-		_, _ = io.WriteString(connection, plain)
-	}, func(connection net.Conn, in *bufio.Reader) {
-		close(closed)
-		if got := take(t, in); got != "again" {
-			t.Errorf("the upstream got %q", got)
+// TestIdleMeanwhile: a call does not fail because its line was closed while it was idle, nor is its answer what came
+// there that nobody asked for; and a call that the upstream may know of is not made twice.
+func TestIdleMeanwhile(t *testing.T) {
+	for name, late := range map[string]string{"closed": "", "with an answer too many": "HTTP/1.1 408 Request Timeout\r\ncontent-length: 2\r\n\r\nno"} {
+		for _, large := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", large ", large), func(t *testing.T) {
+				again := strings.Repeat("again", 1+btoi(large)<<20)
+				answered, idle := make(chan struct{}), make(chan struct{})
+				l := scripted(t, func(connection net.Conn, in *bufio.Reader) {
+					take(t, in)
+					_, _ = io.WriteString(connection, plain)
+					<-answered
+					_, _ = io.WriteString(connection, late)
+					_ = connection.Close()
+					close(idle)
+				}, func(connection net.Conn, in *bufio.Reader) {
+					if got := take(t, in); got != again {
+						t.Errorf("the upstream got %d bytes", len(got))
+					}
+					_, _ = io.WriteString(connection, plain)
+					take(t, in)
+				})
+				_, err := call(t, l, "first")
+				require.NoError(t, err)
+				close(answered)
+				<-idle
+				got, err := call(t, l, again)
+				require.NoError(t, err)
+				require.Equal(t, "ok", got)
+				_, err = call(t, l, "taken, and not answered")
+				require.Error(t, err)
+			})
 		}
-		_, _ = io.WriteString(connection, plain)
-		take(t, in)
-	})
-	_, err := call(t, l, "first")
-	require.NoError(t, err)
-	peer := l.idle[0]
-	_ = peer.SetReadDeadline(time.Now().Add(10 * time.Second))
-	_, err = peer.Read(make([]byte, 1)) // until it is closed
-	require.ErrorIs(t, err, io.EOF)
-	got, err := call(t, l, "again")
-	require.NoError(t, err)
-	require.Equal(t, "ok", got)
-	<-closed
-	_, err = call(t, l, "taken, and not answered")
-	require.Error(t, err)
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // TestAnswersEarly: an upstream may answer before it has read the request, and read no more of it.
