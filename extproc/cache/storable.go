@@ -112,21 +112,28 @@ func readChoice(from gjson.Result) (*choice, error) {
 	if !from.IsObject() {
 		return nil, errors.New("a choice is no object")
 	}
-	c := &choice{}
+	c, repeats := &choice{}, false
+	note := func(member *gjson.Result, value gjson.Result) {
+		repeats = repeats || member.Exists()
+		*member = value
+	}
 	err := look(from, func(name string, value gjson.Result) {
 		switch name {
 		case "index":
-			c.index = value
+			note(&c.index, value)
 		case "message":
-			c.message = value
+			note(&c.message, value)
 		case "delta":
-			c.delta = value
+			note(&c.delta, value)
 		case "text":
-			c.text = value
+			note(&c.text, value)
 		case "finish_reason":
-			c.reason = value
+			note(&c.reason, value)
 		}
 	})
+	if err == nil && repeats {
+		err = errors.New("a choice names something twice")
+	}
 	return c, err
 }
 

@@ -192,6 +192,8 @@ func TestNotStorable(t *testing.T) {
 		{openai.Chat, false, `{"choices":[{"index":-1,"message":{},"finish_reason":"stop"}]}`},
 		{openai.Chat, false, `{"choices":[{"index":0.5,"message":{},"finish_reason":"stop"}]}`},
 		{openai.Chat, false, `{"choices":[{"index":"0","message":{},"finish_reason":"stop"}]}`},
+		{openai.Chat, false, `{"choices":[{"message":{},"finish_reason":"content_filter","finish_reason":"stop"}]}`},
+		{openai.Chat, false, `{"choices":[{"message":{},"finish_reason":"stop","message":{}}]}`},
 		{openai.Chat, false, `{"choices":[{"message":{},"finish_reason":"stop"}]}{"choices":[]}`},
 		{openai.Chat, false, `{"choices":[{"message":{},"finish_reason":"stop"}],}`},
 		{openai.Chat, false, `{"choices":[{"message":{},"finish_reason":"stop"}]}` + "\x00"},
