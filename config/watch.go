@@ -17,14 +17,29 @@ const (
 
 	// pause is how long it must rest for a look in between: most writers are done by then.
 	pause = 5 * time.Millisecond
+
+	// seldom is how long it takes at most until something else in the files' directories leads to a look: a file may
+	// have come there that counts from now on. A log that is written there neither hinders nor hastens it.
+	seldom = time.Second
 )
 
-// Watch calls changed after any of the files was written, replaced or removed, until ctx ends. It
-// watches their directories, so that files swapped by rename or by symbolic link (editors,
-// Kubernetes volumes) are noticed too. Before that it calls paused, at each pause in the writing, for
-// who has something to prepare. Calls do not overlap. It returns once the watch stands; what it could
-// not watch is the error.
-func Watch(ctx context.Context, files []string, paused, changed func()) error {
+// Notice is told of files. Calls do not overlap; nil: nobody is.
+type Notice struct {
+	// Touched is told at once that one of the files is written, replaced or removed, and so does not rest.
+	Touched func()
+
+	// Paused is told of each pause in the writing, for who has something to prepare.
+	Paused func()
+
+	// Rested is told that the files rest, after they were touched, and once at the beginning: they may have changed
+	// before the watch stood.
+	Rested func()
+}
+
+// Watch tells of files until ctx ends. It watches their directories, so that files swapped by rename or by
+// symbolic link (editors, Kubernetes volumes) are noticed too. It returns once the watch stands; what it
+// could not watch is the error.
+func Watch(ctx context.Context, files []string, told Notice) error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("watching the configuration: %w", err)
@@ -35,28 +50,38 @@ func Watch(ctx context.Context, files []string, paused, changed func()) error {
 			return fmt.Errorf("watching the directory of %s: %w", file, err)
 		}
 	}
+	for _, tell := range []*func(){&told.Touched, &told.Paused, &told.Rested} {
+		if *tell == nil {
+			*tell = func() {}
+		}
+	}
 	seen := look(files)
 	go func() {
 		defer func() { _ = watcher.Close() }()
-		follow(ctx, watcher, seen, paused, changed)
+		follow(ctx, watcher, seen, told)
 	}()
 	return nil
 }
 
 // follow turns bursts of events into single calls.
-func follow(ctx context.Context, watcher *fsnotify.Watcher, seen sight, paused, changed func()) {
-	short, rest := time.NewTimer(pause), time.NewTimer(quiet)
+func follow(ctx context.Context, watcher *fsnotify.Watcher, seen sight, told Notice) {
+	short, rest, waits := time.NewTimer(pause), time.NewTimer(quiet), true
 	short.Stop()
-	rest.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case event, ok := <-watcher.Events:
-			if !ok {
+			switch {
+			case !ok:
 				return
-			}
-			if event.Op == fsnotify.Chmod || !seen.touched(event.Name) {
+			case event.Op == fsnotify.Chmod:
+				continue
+			case !seen.touched(event.Name):
+				if !waits {
+					rest.Reset(seldom)
+					waits = true
+				}
 				continue
 			}
 		case _, ok := <-watcher.Errors:
@@ -64,14 +89,17 @@ func follow(ctx context.Context, watcher *fsnotify.Watcher, seen sight, paused, 
 				return
 			} // else events were lost: look once more
 		case <-short.C:
-			paused()
+			told.Paused()
 			continue
 		case <-rest.C:
-			changed()
+			waits = false
+			told.Rested()
 			continue
 		}
+		told.Touched()
 		short.Reset(pause)
 		rest.Reset(quiet)
+		waits = true
 	}
 }
 
@@ -87,7 +115,7 @@ func look(files []string) sight {
 }
 
 // touched tells whether an event in a watched directory can mean one of the files: it bears its name or, where links
-// lead to the file, that is another one since. Else a log that is written there would never let a file rest.
+// lead to the file, that is another one since.
 func (s sight) touched(name string) bool {
 	touched := false
 	for file, before := range s {

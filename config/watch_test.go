@@ -10,13 +10,33 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWatch: of a file that is written both are told, whoever prepares something and whoever wants it whole; also where
-// it is replaced, and where it comes anew.
+// TestWatch: of a file that is written all are told, one after the other: that it does not rest any more, that there is
+// a pause, that it rests; also where it is replaced, and where it comes anew. And one is told at the beginning.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "t.yaml")
-	paused, changed := make(chan struct{}, 100), make(chan struct{}, 100)
-	require.NoError(t, Watch(t.Context(), []string{file}, func() { paused <- struct{}{} }, func() { changed <- struct{}{} }))
+	told := make(chan string, 100)
+	require.NoError(t, Watch(t.Context(), []string{file}, Notice{
+		Touched: func() { told <- "touched" }, Paused: func() { told <- "paused" }, Rested: func() { told <- "rested" },
+	}))
+	last := ""
+	until := func(what string) {
+		t.Helper()
+		for {
+			select {
+			case next := <-told:
+				if next == "rested" && last == "touched" || next == "paused" && last == "rested" {
+					t.Errorf("%s after %s", next, last)
+				}
+				if last = next; next == what {
+					return
+				}
+			case <-time.After(time.Minute):
+				t.Fatal("nobody is told")
+			}
+		}
+	}
+	until("rested")
 	for _, write := range []func() error{
 		func() error { return os.WriteFile(file, []byte("a"), 0o600) },
 		func() error { return os.WriteFile(file, []byte("b"), 0o600) },
@@ -24,14 +44,11 @@ func TestWatch(t *testing.T) {
 		func() error { return os.Rename(file+".old", file) },
 	} {
 		require.NoError(t, write())
-		for _, told := range []chan struct{}{paused, changed} {
-			select {
-			case <-told:
-			case <-time.After(time.Minute):
-				t.Fatal("nobody is told")
-			}
-		}
+		until("touched")
+		until("rested")
 	}
+	require.NoError(t, os.WriteFile(file+".other", nil, 0o600))
+	until("rested")
 }
 
 // TestWatchLinks: a file behind links, as Kubernetes has them, is noticed when these lead elsewhere; and what else is
@@ -66,7 +83,8 @@ func TestWatchLinks(t *testing.T) {
 		}
 	})
 	changed := make(chan struct{}, 100)
-	require.NoError(t, Watch(t.Context(), []string{at("t.yaml")}, func() {}, func() { changed <- struct{}{} }))
+	require.NoError(t, Watch(t.Context(), []string{at("t.yaml")}, Notice{Rested: func() { changed <- struct{}{} }}))
+	<-changed // at the beginning
 	require.NoError(t, os.Symlink("2", at("next")))
 	require.NoError(t, os.Rename(at("next"), at("data")))
 	select {

@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -127,9 +128,9 @@ func (l *live) follow(ctx context.Context) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
-	paused, changed := make(chan struct{}, 1), make(chan struct{}, 1)
-	stop := l.watch(ctx, paused, changed)
-	defer func() { stop() }()
+	paused, rested := make(chan struct{}, 1), make(chan struct{}, 1)
+	watch := l.watch(ctx, paused, rested)
+	defer func() { watch.end() }()
 	for {
 		select {
 		case <-ctx.Done():
@@ -139,21 +140,30 @@ func (l *live) follow(ctx context.Context) error {
 		case <-paused:
 			l.takeAhead()
 			continue
-		case <-changed:
+		case <-rested:
+			if !watch.rests.Load() {
+				continue // they were touched since, and will rest again
+			}
 		}
 		if l.reload(ctx) {
-			before := stop
-			stop = l.watch(ctx, paused, changed) // it may name other files
-			before()
+			before := watch
+			watch = l.watch(ctx, paused, rested) // it may name other files
+			before.end()
 		}
 	}
 }
 
-// watch sends to changed whenever one of the configuration's files may have changed, and once at
-// the beginning, for what changed before the watch stood; to paused sooner, while it may still be written. It returns
-// what ends it.
-func (l *live) watch(ctx context.Context, paused, changed chan<- struct{}) context.CancelFunc {
+// watch is one on the files of the configuration in force.
+type watch struct {
+	rests atomic.Bool // the files do: none was touched since that was said
+	end   context.CancelFunc
+}
+
+// watch sends to rested whenever one of the configuration's files may have changed, and once at the beginning; to
+// paused sooner, while it may still be written.
+func (l *live) watch(ctx context.Context, paused, rested chan<- struct{}) *watch {
 	ctx, cancel := context.WithCancel(ctx)
+	w := &watch{end: cancel}
 	notify := func(whom chan<- struct{}) {
 		select {
 		case whom <- struct{}{}:
@@ -164,11 +174,16 @@ func (l *live) watch(ctx context.Context, paused, changed chan<- struct{}) conte
 	for _, file := range l.inForce().Files {
 		files = append(files, file.Path)
 	}
-	if err := config.Watch(ctx, files, func() { notify(paused) }, func() { notify(changed) }); err != nil {
+	if err := config.Watch(ctx, files, config.Notice{
+		Touched: func() { w.rests.Store(false) },
+		Paused:  func() { notify(paused) },
+		Rested:  func() { w.rests.Store(true); notify(rested) },
+	}); err != nil {
 		l.log.Warn("changes of the configuration are not noticed by themselves: send SIGHUP", zap.Error(err))
+		w.rests.Store(true)
+		notify(rested)
 	}
-	notify(changed)
-	return cancel
+	return w
 }
 
 func (l *live) inForce() *config.Config {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -142,4 +143,40 @@ func TestReloads(t *testing.T) {
 		}
 	}
 	require.Greater(t, ahead, 3, "so seldom was anything read ahead")
+}
+
+// TestFilesThatCome: a file that comes later counts, whether one named it already or it counts by its name.
+func TestFilesThatCome(t *testing.T) {
+	const forward = "forward:\n  - {base_url: \"http://192.0.2.1\", route: /b, type: openai}\n"
+	named := strings.ReplaceAll(strings.ReplaceAll(wholeFile, "/a", "/b"), "file:key", "file:key2")
+	for name, steps := range map[string]struct{ before, come func(*testing.T) }{
+		"a key that was named": {edit(named), file("key2", "sk-2")},
+		"tollgate.yaml":        {nil, edit(strings.ReplaceAll(strings.ReplaceAll(wholeFile, "/a", "/b"), `"file:key"`, "sk-1"))},
+		forwardYAML:            {nil, file(forwardYAML, forward)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := started(t)
+			if steps.before == nil {
+				remove(defaultConfig)(t)
+				t.Setenv("OPENAI_BASE_URL", "http://192.0.2.1")
+				t.Setenv("OPENAI_ROUTE_PREFIX", "/a")
+				l.source = &source{}
+				c, err := l.source.load()
+				require.NoError(t, err)
+				l.read = c.Files
+				require.NoError(t, l.apply(t.Context(), c))
+			}
+			ctx, end := context.WithCancel(t.Context())
+			ended := make(chan error)
+			go func() { ended <- l.follow(ctx) }()
+			if steps.before != nil {
+				steps.before(t)
+				require.Eventually(t, func() bool { return l.history.failed() != nil }, time.Minute, time.Millisecond)
+			}
+			steps.come(t)
+			require.Eventually(t, func() bool { return l.inForce().Routes[0].Prefix == "/b" }, time.Minute, time.Millisecond)
+			end()
+			require.NoError(t, <-ended)
+		})
+	}
 }

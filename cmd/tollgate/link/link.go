@@ -74,10 +74,9 @@ func (l *Link) Follow(ctx context.Context) error {
 	if l.files.Authorities != "" {
 		watched = append(watched, l.files.Authorities)
 	}
-	if err := config.Watch(ctx, watched, func() {}, l.reload); err != nil {
+	if err := config.Watch(ctx, watched, config.Notice{Rested: l.reload}); err != nil {
 		return fmt.Errorf("watching the certificates of the link: %w", err)
 	}
-	l.reload() // what changed before the watch stood
 	return nil
 }
 
