@@ -94,7 +94,7 @@ func (v *visit) upstreamRequest() (*http.Request, error) {
 		request.Header.Set(h.Name, h.Value)
 	}
 	request.Host = v.request.Get(":authority")
-	if v.request.Get("user-agent") == "" {
+	if request.Header.Get("user-agent") == "" {
 		request.Header.Set("user-agent", "") // else net/http names itself
 	}
 	request.Header.Set("accept-encoding", "identity")
