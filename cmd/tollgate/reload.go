@@ -55,11 +55,11 @@ func (l *live) stale() bool { return l.read == nil || l.source.changed(l.read) }
 func (l *live) reload(ctx context.Context) bool {
 	next, err := l.ahead, error(nil)
 	l.ahead = nil
-	if !l.stale() {
-		return false
-	}
 	begin := time.Now()
-	if next == nil || l.source.changed(next.config.Files) {
+	if next == nil || l.source.changed(next.config.Files) { // else it was stale when that was read
+		if !l.stale() {
+			return false
+		}
 		next, err = l.take()
 	}
 	if err == nil {
