@@ -14,7 +14,7 @@ const maxFlat = 64 << 10
 
 // Valid tells whether data is JSON, however deep it is: with gjson alone, a client could end the program.
 func Valid(data []byte) bool {
-	if bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) <= maxFlat {
+	if len(data) <= maxFlat || bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) <= maxFlat {
 		return gjson.ValidBytes(data)
 	}
 	return json.Valid(data) // which gives up at a depth of 10,000
