@@ -106,7 +106,7 @@ func (d *Disk) removeLeftovers() {
 	}
 	for _, entry := range listed {
 		name := entry.Name()
-		if name != answersName && name != answersName+corrupt && strings.HasPrefix(name, answersOf) || name == probeName {
+		if name != answersName && name != answersName+corrupt && strings.HasPrefix(name, answersOf) {
 			_ = os.RemoveAll(filepath.Join(d.dir, name))
 		}
 	}
@@ -116,7 +116,7 @@ func (d *Disk) removeLeftovers() {
 func (d *Disk) probe() error {
 	path := filepath.Join(d.dir, probeName)
 	err := os.WriteFile(path, make([]byte, 2*memoryOf(d.maxBytes)), 0o600)
-	if removed := os.Remove(path); !errors.Is(removed, fs.ErrNotExist) { // another, or removeLeftovers, may have done so
+	if removed := os.Remove(path); !errors.Is(removed, fs.ErrNotExist) { // another may have done so
 		err = errors.Join(err, removed)
 	}
 	if err != nil {
