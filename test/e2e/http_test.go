@@ -59,9 +59,23 @@ func (s side) send(ctx context.Context, t *testing.T, r request) *http.Response 
 
 func (s side) sendBy(ctx context.Context, t *testing.T, client *http.Client, r request) *http.Response {
 	t.Helper()
-	out, err := http.NewRequestWithContext(ctx, r.method, s.url, r.body)
+	out, err := s.outgoing(ctx, r)
 	if err != nil {
 		t.Fatal(err)
+	}
+	response, err := client.Do(out)
+	if err != nil {
+		t.Fatalf("%s %s: %v", r.method, r.path, err)
+	}
+	t.Cleanup(func() { _ = response.Body.Close() })
+	return response
+}
+
+// outgoing is a request as it is sent.
+func (s side) outgoing(ctx context.Context, r request) (*http.Request, error) {
+	out, err := http.NewRequestWithContext(ctx, r.method, s.url, r.body)
+	if err != nil {
+		return nil, err
 	}
 	path, query, asked := strings.Cut(r.path, "?")
 	out.URL = &url.URL{Scheme: out.URL.Scheme, Host: out.URL.Host, Opaque: path, RawQuery: query, ForceQuery: asked}
@@ -78,12 +92,7 @@ func (s side) sendBy(ctx context.Context, t *testing.T, client *http.Client, r r
 	if r.length != 0 {
 		out.ContentLength = r.length
 	}
-	response, err := client.Do(out)
-	if err != nil {
-		t.Fatalf("%s %s: %v", r.method, r.path, err)
-	}
-	t.Cleanup(func() { _ = response.Body.Close() })
-	return response
+	return out, nil
 }
 
 // do sends a request and reads the whole answer.

@@ -68,12 +68,10 @@ func TestOverloadByFollowers(t *testing.T) {
 	}
 	began := time.Now()
 	eventually(t, "others are served again", func() bool {
-		r := asks("one", "")
-		out, err := http.NewRequestWithContext(t.Context(), r.method, f.url+r.path, r.body)
+		out, err := side{f.url, clientKey}.outgoing(t.Context(), asks("one", ""))
 		if err != nil {
 			t.Fatal(err)
 		}
-		out.Header.Set("authorization", "Bearer "+clientKey)
 		response, err := f.client.Do(out)
 		if err != nil {
 			return false
@@ -120,15 +118,10 @@ func (f *flood) ask(t *testing.T, clients int, names ...string) (refused int) {
 	var asking sync.WaitGroup
 	for range clients {
 		asking.Go(func() {
-			r := f.large()
-			out, err := http.NewRequestWithContext(t.Context(), r.method, f.url+r.path, r.body)
+			out, err := side{f.url, clientKey}.outgoing(t.Context(), f.large())
 			if err != nil {
 				t.Error(err)
 				return
-			}
-			out.Header.Set("authorization", "Bearer "+clientKey)
-			for _, h := range r.headers {
-				out.Header.Add(h.name, h.value)
 			}
 			response, err := f.client.Do(out)
 			if err != nil {
