@@ -71,6 +71,7 @@ build: ## Build bin/tollgate, one static program
 .PHONY: test
 test: test-tools build ## Get what the tests need, and run all of them. Flags: ARGS="-run Name -v"
 	go test -race -timeout 20m $(ARGS) ./...
+	go test -run TestWaitingStacks ./extproc # which the race detector leaves out
 
 .PHONY: test-tools
 test-tools: envoy $(TOOLS)/lowest-envoy-$(LOWEST_ENVOY)/envoy $(VENV)/.dotenv $(PYTHON_CLIENTS) $(NODE_CLIENTS) $(TOOLS)/docs-venv/.made $(TINYPROXY) $(H2SPEC) ## Get what the tests need

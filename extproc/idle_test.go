@@ -2,23 +2,36 @@ package extproc_test
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 
 	"tollgate/config"
 	"tollgate/extproc"
+	"tollgate/extproc/codec"
 	"tollgate/extproc/exchange"
 	"tollgate/extproc/openai"
+	"tollgate/extproc/shallow"
 )
+
+const maxMessage = 1 << 20 // that servers receive
 
 // scripted is a stream of Envoy's from which a few messages come, and then nothing until it ends.
 type scripted struct {
@@ -71,30 +84,17 @@ func (w wordless) Done(answer *openai.Answer, _ exchange.End) { w.done <- answer
 func TestWaitingTap(t *testing.T) {
 	const streams, most = 2000, 2400 // bytes of each, of which a half is the goroutine and what this test makes
 	done := make(chan *openai.Answer, streams)
-	gate := extproc.NewGate(extproc.Options{
-		Log:     zap.NewNop(),
-		Observe: []func(*config.Route, *exchange.Call) extproc.Listener{func(*config.Route, *exchange.Call) extproc.Listener { return wordless{done} }},
-	})
-	c := parse(t, "clients: [{name: alice, keys: ["+client+"]}]\n"+
-		"upstreams: [{name: up, url: http://192.0.2.1, keys: ["+real+"]}]\n"+
-		"routes: [{prefix: /, upstream: up}]\ntelemetry: {usage: true}\n")
-	gate.Configure(c)
-	first, copied := head(t), head(t)
-	copied.ObservabilityMode = true
-	script := []*extprocv3.ProcessingRequest{copied, sseHead(), sseEvent("Once "), sseEvent("upon a time.")}
+	gate, c := watched(t, zap.NewNop(), wordless{done})
+	first, copies := head(t), copiesOf(t, sseHead(), sseEvent("Once "), sseEvent("upon a time."))
 
 	ends := make(chan struct{})
 	var waiting, ended sync.WaitGroup
 	before := heap()
 	for range streams {
-		asks := &scripted{ctx: begun(t.Context(), config.RouteHeader, c.Routes[0].ID, config.AddressHeader, "192.0.2.7"), script: []*extprocv3.ProcessingRequest{first}}
-		if err := gate.Process(asks); err != nil {
-			t.Fatal(err)
-		}
-		id := asks.answer.GetDynamicMetadata().GetFields()[config.MetadataNamespace].GetStructValue().GetFields()[config.CallKey].GetStringValue()
+		tap := tapOf(t, gate, c, first, copies)
+		tap.waits, tap.ends = waiting.Done, ends
 		waiting.Add(1)
 		ended.Go(func() {
-			tap := &scripted{ctx: begun(t.Context(), config.CallHeader, id), script: script, waits: waiting.Done, ends: ends}
 			if err := gate.Process(tap); err != nil {
 				t.Error(err)
 			}
@@ -111,6 +111,102 @@ func TestWaitingTap(t *testing.T) {
 			t.Fatalf("the answer is %+v", answer)
 		}
 	}
+}
+
+// panics is a listener with a bug: its first event.
+type panics struct {
+	wordless
+	panicked bool
+}
+
+func (p *panics) Event(*openai.Event) {
+	if !p.panicked {
+		p.panicked = true
+		panic("a bug")
+	}
+}
+
+// TestPanicInTap: a bug is told with the stack of where it is, and the listeners still hear the end.
+func TestPanicInTap(t *testing.T) {
+	t.Parallel()
+	core, logged := observer.New(zapcore.DebugLevel)
+	done := make(chan *openai.Answer, 1)
+	gate, c := watched(t, zap.New(core), &panics{wordless: wordless{done}})
+	tap, sent := tapOf(t, gate, c, head(t), nil), copiesOf(t, sseHead(), sseEvent("Once "))
+	stream := send(t, served(t, shallow.Server(gate, codec.New(), maxMessage)), tap, sent)
+	if _, err := stream.Recv(); status.Code(err) != codes.Internal {
+		t.Errorf("the stream ends with %v", err)
+	}
+	<-done
+	told := logged.FilterMessageSnippet("panicked").All()
+	if len(told) != 1 || !strings.Contains(fmt.Sprint(told[0].ContextMap()["panic"]), "(*panics).Event") {
+		t.Errorf("logged: %v", told)
+	}
+}
+
+// served is a client of a server.
+func served(t *testing.T, processor extprocv3.ExternalProcessorServer) extprocv3.ExternalProcessorClient {
+	t.Helper()
+	listener, server := bufconn.Listen(1<<16), grpc.NewServer(grpc.ForceServerCodecV2(codec.New()))
+	extprocv3.RegisterExternalProcessorServer(server, processor)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	connection, err := grpc.NewClient("passthrough:here", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = connection.Close() })
+	return extprocv3.NewExternalProcessorClient(connection)
+}
+
+// send begins a stream as another began, and sends messages on it.
+func send(t *testing.T, client extprocv3.ExternalProcessorClient, as *scripted, messages []*extprocv3.ProcessingRequest) extprocv3.ExternalProcessor_ProcessClient {
+	t.Helper()
+	told, _ := metadata.FromIncomingContext(as.ctx)
+	stream, err := client.Process(metadata.NewOutgoingContext(t.Context(), told))
+	for _, message := range messages {
+		if err == nil {
+			err = stream.Send(message)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+// watched is a gate with a listener to all calls.
+func watched(t *testing.T, log *zap.Logger, l extproc.Listener) (*extproc.Gate, *config.Config) {
+	t.Helper()
+	gate := extproc.NewGate(extproc.Options{
+		Log:     log,
+		Observe: []func(*config.Route, *exchange.Call) extproc.Listener{func(*config.Route, *exchange.Call) extproc.Listener { return l }},
+	})
+	c := parse(t, "clients: [{name: alice, keys: ["+client+"]}]\n"+
+		"upstreams: [{name: up, url: http://192.0.2.1, keys: ["+real+"]}]\n"+
+		"routes: [{prefix: /, upstream: up}]\ntelemetry: {usage: true}\n")
+	gate.Configure(c)
+	return gate, c
+}
+
+// tapOf lets a request pass, and returns the stream of its tap, on which copies come.
+func tapOf(t *testing.T, gate *extproc.Gate, c *config.Config, first *extprocv3.ProcessingRequest, copies []*extprocv3.ProcessingRequest) *scripted {
+	t.Helper()
+	asks := &scripted{ctx: begun(t.Context(), config.RouteHeader, c.Routes[0].ID, config.AddressHeader, "192.0.2.7"), script: []*extprocv3.ProcessingRequest{first}}
+	if err := gate.Process(asks); err != nil {
+		t.Fatal(err)
+	}
+	id := asks.answer.GetDynamicMetadata().GetFields()[config.MetadataNamespace].GetStructValue().GetFields()[config.CallKey].GetStringValue()
+	return &scripted{ctx: begun(t.Context(), config.CallHeader, id), script: copies}
+}
+
+// copiesOf is what a tap gets: a request's head, and an answer.
+func copiesOf(t *testing.T, answer ...*extprocv3.ProcessingRequest) []*extprocv3.ProcessingRequest {
+	t.Helper()
+	copied := head(t)
+	copied.ObservabilityMode = true
+	return append([]*extprocv3.ProcessingRequest{copied}, answer...)
 }
 
 // heap is how many bytes are in use.

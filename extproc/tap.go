@@ -6,6 +6,7 @@ import (
 	"tollgate/config"
 	"tollgate/extproc/exchange"
 	"tollgate/extproc/openai"
+	"tollgate/extproc/shallow"
 )
 
 const (
@@ -42,17 +43,15 @@ func (g *Gate) watch(s *stream, message *extprocv3.ProcessingRequest) error {
 	cause := exchange.Cut
 	defer func() { t.finish(cause) }()
 	defer t.closeRequest()
-	rpc := s.rpc // while it waits, it needs no more of s
-	for {
-		if t.take(message) {
-			cause = exchange.Whole
-			return nil
-		}
-		message.Reset()
-		if err := rpc.RecvMsg(message); err != nil {
+	rpc, take := s.rpc, t.take // while it waits, it needs no more of s
+	for last := take(message); !last; {
+		var err error
+		if last, err = shallow.Receive(rpc, take); err != nil {
 			return nil //nolint:nilerr // Envoy ended the stream: finish says so to who listens
 		}
 	}
+	cause = exchange.Whole
+	return nil
 }
 
 // take takes one message, and tells whether it was the answer's last.

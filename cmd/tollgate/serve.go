@@ -16,7 +16,9 @@ import (
 
 	"tollgate/config"
 	"tollgate/extproc"
+	"tollgate/extproc/codec"
 	"tollgate/extproc/limit"
+	"tollgate/extproc/shallow"
 	"tollgate/extproc/share"
 	"tollgate/xds"
 	"tollgate/xds/failures"
@@ -196,7 +198,7 @@ func (s *service) run(ctx context.Context) error {
 	discovery, noMoreDiscovery := context.WithCancel(calls)
 
 	server := newGRPCServer(s.secured...)
-	extprocv3.RegisterExternalProcessorServer(server, s.gate)
+	extprocv3.RegisterExternalProcessorServer(server, shallow.Server(s.gate, codec.New(), maxMessage))
 	s.control.Register(discovery, server)
 	failures.New(s.log.Named("upstreams"), time.Now, s.live.spendsOneKey).Register(discovery, server)
 	healthv1.RegisterHealthServer(server, health.NewServer())
