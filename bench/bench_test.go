@@ -300,13 +300,20 @@ func TestSmoke(t *testing.T) {
 	if err := json.Unmarshal(text, &results); err != nil {
 		t.Fatal(err)
 	}
-	if want := 6 * 3; len(results.Samples) != want || len(results.Summary) != want {
-		t.Errorf("%d samples and %d summaries, want %d", len(results.Samples), len(results.Summary), want)
+	if want := 6 * 3; len(results.Samples) != want {
+		t.Errorf("%d samples, want %d", len(results.Samples), want)
 	}
+	told := 0
 	for _, s := range results.Samples {
+		if s.LeftOut <= s.Requests/2 { // this machine may be slow at any time
+			told++
+		}
 		hasEnvoy, hasGo := s.Target != direct, s.Target != direct && s.Target != bare
 		if s.Requests == 0 || (s.Events > 0) != (s.Load == report.Streams) || (s.EnvoyCPU > 0) != hasEnvoy || (s.GoCPU > 0) != hasGo {
 			t.Errorf("%+v makes no sense", s)
 		}
+	}
+	if len(results.Summary) != told {
+		t.Errorf("%d summaries, want %d", len(results.Summary), told)
 	}
 }

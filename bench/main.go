@@ -22,6 +22,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -67,6 +68,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	runtime.GOMAXPROCS(2*runtime.NumCPU() + 1) // one for each that waits in the kernel: load.WatchCores, and what has requests sent in time
 	if o.soak > 0 {
 		return soak(ctx, o)
 	}

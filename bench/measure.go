@@ -15,8 +15,9 @@ const (
 	// settle is how long a target gets after a turn's last answer for what it still does about it.
 	settle = 2 * time.Millisecond
 
-	// latencyTurns is how many times longer a turn is where requests come at a fixed rate, so that there are some.
-	latencyTurns = 4
+	// latencyTimes is how much longer a target has its turn where requests come at a fixed rate, and only one in a round:
+	// what it finds gone from the processors' caches when it comes must not be a hundredth of its requests.
+	latencyTimes = 2
 )
 
 // bench measures targets that run.
@@ -70,6 +71,15 @@ func (b *bench) warmUp(ctx context.Context) error {
 // inTurns measures all targets under one load. They take short turns, back and forth, until each has had its time:
 // what disturbs a machine comes and goes within tenths of a second, and so disturbs neighbours alike.
 func (b *bench) inTurns(ctx context.Context, kind string) ([]report.Sample, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var cores *load.Cores
+	if kind == report.Latency {
+		var err error
+		if cores, err = load.WatchCores(ctx); err != nil {
+			return nil, err //nolint:wrapcheck // it says what was being done
+		}
+	}
 	var order []*part
 	defer func() {
 		for _, p := range order {
@@ -81,7 +91,7 @@ func (b *bench) inTurns(ctx context.Context, kind string) ([]report.Sample, erro
 		if err != nil {
 			return nil, fmt.Errorf("%s, %s: %w", t.name, kind, err)
 		}
-		order = append(order, &part{target: t, running: b.running[t.name], pool: pool})
+		order = append(order, &part{target: t, running: b.running[t.name], pool: pool, cores: cores})
 	}
 	inOrder := slices.Clone(order)
 	for left := true; left; slices.Reverse(order) {
@@ -118,6 +128,7 @@ type part struct {
 	target  *target
 	running *running
 	pool    *load.Pool
+	cores   *load.Cores // of latencies: what was slow for the machine's sake is left out
 
 	result          load.Result
 	envoyCPU, goCPU time.Duration
@@ -142,6 +153,9 @@ func (b *bench) turn(ctx context.Context, p *part, kind string) error {
 	if p.last, err = p.running.use(); err != nil {
 		return err
 	}
+	if p.cores != nil {
+		result.LeaveOut(p.cores.Slow)
+	}
 	p.result.Add(result)
 	p.envoyCPU += p.last.envoyCPU - before.envoyCPU
 	p.goCPU += p.last.goCPU - before.goCPU
@@ -152,7 +166,7 @@ func (b *bench) turn(ctx context.Context, p *part, kind string) error {
 func (p *part) sample(kind string) report.Sample {
 	return report.Sample{
 		Target: p.target.name, Load: kind,
-		Requests: p.result.Requests, Events: p.result.Events, Seconds: p.result.Elapsed.Seconds(),
+		Requests: p.result.Requests, LeftOut: p.result.LeftOut, Events: p.result.Events, Seconds: p.result.Elapsed.Seconds(),
 		EnvoyCPU: microseconds(p.envoyCPU), GoCPU: microseconds(p.goCPU),
 		EnvoyRAM: p.last.envoyRAM, GoRAM: p.last.goRAM,
 		Latency: report.QuantilesOf(p.result.Latencies),
@@ -165,7 +179,7 @@ func (b *bench) load(ctx context.Context, p *part, kind string) (*load.Result, e
 	d, ask := seconds(b.settings.Turn), p.target.ask
 	switch kind {
 	case report.Latency:
-		d = min(latencyTurns*d, max(d, seconds(b.settings.Seconds)))
+		d = latencyTimes * seconds(b.settings.Seconds)
 		return p.pool.Open(ctx, d, b.settings.Rate, ask.answers()) //nolint:wrapcheck // inTurns says where
 	case report.Streams:
 		return p.pool.Closed(ctx, d, eventEvery, ask.streams()) //nolint:wrapcheck // inTurns says where

@@ -22,6 +22,9 @@ type Result struct {
 	Latencies []time.Duration // from when a request was sent, or was due, to the end of its answer
 	Firsts    []time.Duration // the same to a stream's first event
 	Gaps      []time.Duration // between two events
+
+	LeftOut int // requests whose latency is not among them
+	dues    []time.Time
 }
 
 // sender is a connection.
@@ -139,7 +142,7 @@ func (p *Pool) run(ctx context.Context, request Request, loop func(i int, each f
 func (r *Result) add(a *Answer, due time.Time) {
 	r.Requests++
 	r.Events += a.Events
-	r.Latencies = append(r.Latencies, a.End.Sub(due))
+	r.Latencies, r.dues = append(r.Latencies, a.End.Sub(due)), append(r.dues, due)
 	if a.Events > 0 {
 		r.Firsts = append(r.Firsts, a.First.Sub(due))
 	}
@@ -151,7 +154,21 @@ func (r *Result) Add(part *Result) {
 	r.Elapsed += part.Elapsed
 	r.Requests += part.Requests
 	r.Events += part.Events
-	r.Latencies = append(r.Latencies, part.Latencies...)
+	r.LeftOut += part.LeftOut
+	r.Latencies, r.dues = append(r.Latencies, part.Latencies...), append(r.dues, part.dues...)
 	r.Firsts = append(r.Firsts, part.Firsts...)
 	r.Gaps = append(r.Gaps, part.Gaps...)
+}
+
+// LeaveOut leaves out the latencies of requests during which something else was at work.
+func (r *Result) LeaveOut(during func(from, to time.Time) bool) {
+	left := 0
+	for i, latency := range r.Latencies {
+		if due := r.dues[i]; !during(due, due.Add(latency)) {
+			r.Latencies[left], r.dues[left] = latency, due
+			left++
+		}
+	}
+	r.LeftOut += len(r.Latencies) - left
+	r.Latencies, r.dues = r.Latencies[:left], r.dues[:left]
 }

@@ -17,7 +17,7 @@ func (r *Run) besidePeers(out *strings.Builder) {
 		{"resident MB", func(s *Summary) string { return number(s.RAM.Median / 1e6) }},
 		times(func(r *Ratios) Spread { return r.RAM }),
 	})
-	fmt.Fprintf(out, "\n### The same, %.0f requests a second: milliseconds\n\nFrom when a request was due.\n\n", r.Settings.Rate)
+	fmt.Fprintf(out, "\n### The same, %.0f requests a second: milliseconds\n\nFrom when a request was due. %s\n\n", r.Settings.Rate, r.leftOut())
 	r.table(out, Latency, []column{
 		{"p50", func(s *Summary) string { return s.P50.milliseconds() }},
 		times(func(r *Ratios) Spread { return r.P50 }),

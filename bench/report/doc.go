@@ -90,6 +90,7 @@ type Sample struct {
 	Load     string    `json:"load"`
 	Round    int       `json:"round"`
 	Requests int       `json:"requests"`
+	LeftOut  int       `json:"requests_left_out"` // whose latency does not count, see load.Cores
 	Events   int       `json:"events"`
 	Seconds  float64   `json:"seconds"`
 	EnvoyCPU float64   `json:"envoy_cpu_us"` // microseconds, of all of its requests

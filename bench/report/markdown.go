@@ -95,7 +95,7 @@ func (r *Run) besideEnvoy(out *strings.Builder) {
 		column{"requests/s", func(s *Summary) string { return s.Rate.String() }},
 		column{"Envoy MB", func(s *Summary) string { return number(s.EnvoyRAM.Median / 1e6) }},
 		column{"Go MB", func(s *Summary) string { return number(s.GoRAM.Median / 1e6) }}))
-	fmt.Fprintf(out, "\n### The same, %.0f requests a second: milliseconds\n\nFrom when a request was due.\n\n", r.Settings.Rate)
+	fmt.Fprintf(out, "\n### The same, %.0f requests a second: milliseconds\n\nFrom when a request was due. %s\n\n", r.Settings.Rate, r.leftOut())
 	r.table(out, Latency, []column{
 		{"p50", func(s *Summary) string { return s.P50.milliseconds() }},
 		{"p99", func(s *Summary) string { return s.P99.milliseconds() }},
@@ -124,27 +124,37 @@ func (r *Run) promptness() string {
 		r.added("the p99 of its floor", func(t Target) string { return t.Floor })
 }
 
-// added compares by the least of the rounds of both: a machine that stops for some milliseconds, whoever has its turn
-// then, only ever adds.
+// added compares by the medians of the rounds of both.
 func (r *Run) added(what string, to func(Target) string) string {
-	least := map[string]float64{}
+	median := map[string]float64{}
 	for _, s := range r.Summary {
 		if s.Load == Latency {
-			least[s.Target] = s.P99.Min
+			median[s.Target] = s.P99.Median
 		}
 	}
 	var slow []string
 	for _, t := range r.Targets {
-		than, known := least[to(t)]
-		added := least[t.Name] - than
+		than, known := median[to(t)]
+		added := median[t.Name] - than
 		if known && strings.HasPrefix(t.Name, "tollgate/") && added > prompt {
 			slow = append(slow, fmt.Sprintf("%s %.2f", t.Name, added/1000))
 		}
 	}
 	if len(slow) == 0 {
-		return "By the least of the rounds, no row of Tollgate's adds more than 1 ms to " + what + "."
+		return "By the medians, no row of Tollgate's adds more than 1 ms to " + what + "."
 	}
-	return "By the least of the rounds, more than 1 ms is added to " + what + " by: " + strings.Join(slow, ", ") + "."
+	return "By the medians, more than 1 ms is added to " + what + " by: " + strings.Join(slow, ", ") + "."
+}
+
+// leftOut says how many requests do not count.
+func (r *Run) leftOut() string {
+	all, out := 0, 0
+	for i := range r.Samples {
+		if s := &r.Samples[i]; s.Load == Latency {
+			all, out = all+s.Requests, out+s.LeftOut
+		}
+	}
+	return fmt.Sprintf("Of %d requests %d are left out: a processor of the machine was slow meanwhile.", all, out)
 }
 
 // table writes a load's summaries. A column without anything in it is left out.

@@ -52,6 +52,9 @@ func (r *Run) Summarize() {
 	at := map[string]*Sample{}
 	for i := range r.Samples {
 		s := &r.Samples[i]
+		if 2*s.LeftOut > s.Requests {
+			continue // what is left says nothing of the quantiles
+		}
 		at[key(s.Target, s.Load, s.Round)] = s
 	}
 	r.Summary = nil
