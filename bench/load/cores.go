@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"fmt"
-	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -56,7 +55,7 @@ func WatchCores(ctx context.Context) (*Cores, error) {
 
 // watch watches the processor that it runs on.
 func (c *Cores) watch(ctx context.Context) {
-	s := newSpeed()
+	var s speed
 	for last := time.Now(); ctx.Err() == nil; {
 		sleep(look)
 		took, now := work(), time.Now()
@@ -67,14 +66,21 @@ func (c *Cores) watch(ctx context.Context) {
 	}
 }
 
-// speed is how long a piece of work takes on one processor.
+// speed is how long a piece of work usually takes on one processor: the median, which each piece moves by a little. (The
+// least would not do: now and then a clock says that it took no time.)
 type speed struct{ usual time.Duration }
 
-func newSpeed() *speed { return &speed{usual: math.MaxInt64} }
-
-// slow tells whether the piece took longer than other processes can account for.
+// slow tells whether a piece took longer than other processes can account for.
 func (s *speed) slow(took time.Duration) bool {
-	s.usual = min(s.usual, took)
+	step := s.usual / 256
+	switch {
+	case s.usual == 0:
+		s.usual = took
+	case took < s.usual:
+		s.usual -= step
+	default:
+		s.usual += step
+	}
 	return took > slowdown*s.usual
 }
 

@@ -8,18 +8,29 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestSpeed: slow is what takes more than four times as long as it has ever taken.
+// TestSpeed: slow is what takes more than four times as long as usual, whatever came first or once.
 func TestSpeed(t *testing.T) {
 	t.Parallel()
-	s := newSpeed()
-	var slow []time.Duration
-	for _, took := range []time.Duration{20, 60, 12, 48, 49, 12, 160} {
-		if s.slow(took) {
-			slow = append(slow, took)
+	const us = time.Microsecond
+	var s speed
+	times := func(n int, took time.Duration) (slow int) {
+		for range n {
+			if s.slow(took) {
+				slow++
+			}
 		}
+		return slow
 	}
-	if diff := cmp.Diff([]time.Duration{49, 160}, slow); diff != "" {
-		t.Errorf("slow (-want +got):\n%s", diff)
+	times(1, 160*us)
+	times(1000, 20*us)
+	for _, test := range []struct {
+		n    int
+		took time.Duration
+		slow int
+	}{{1, 0, 0}, {30, 60 * us, 0}, {30, 160 * us, 30}, {30, 20 * us, 0}, {30, 160 * us, 30}} {
+		if slow := times(test.n, test.took); slow != test.slow {
+			t.Errorf("of %d that took %s %d were slow, want %d", test.n, test.took, slow, test.slow)
+		}
 	}
 }
 
