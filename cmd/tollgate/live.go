@@ -97,8 +97,7 @@ func (l *live) adopt(c *config.Config, running xds.Parts) {
 const large = 50_000
 
 // tidy collects what reading a configuration took, several times of what it is: else that would be done in the middle
-// of the next edit. Of a large one it is given back to the system, too: it would stay for minutes, and in a process
-// that does nothing more for good.
+// of the next edit. Of a large one it is given back to the system, too: it would stay for minutes.
 func tidy(c *config.Config) {
 	if len(c.Clients)+len(c.Routes) > large {
 		debug.FreeOSMemory()

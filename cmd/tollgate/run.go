@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -81,7 +82,7 @@ func run(ctx context.Context, log *zap.Logger, from *source, workers int, drain 
 
 	terminal := term.IsTerminal(int(os.Stdout.Fd()))
 	banner(os.Stdout, c, terminal)
-	go tidy(c)
+	go debug.FreeOSMemory() // of what reading took: this process hardly does anything from now on
 	gate, admin := "unix://"+filepath.Join(dir, gateSocket), "unix://"+filepath.Join(dir, "envoy.sock")
 	asked, err := envoy.NewAdmin(admin)
 	if err != nil {
