@@ -211,7 +211,7 @@ func (s *service) run(ctx context.Context) error {
 	})
 	group.Go(func() error { s.operators.points.Run(calls); return nil })
 	group.Go(func() error { s.gate.Run(calls); return nil })
-	group.Go(func() error { relaxCollector(ctx); return nil })
+	group.Go(func() error { collect(ctx); return nil })
 	group.Go(func() error {
 		defer noMoreCalls()
 		<-ctx.Done()
