@@ -82,7 +82,7 @@ func (w wordless) Done(answer *openai.Answer, _ exchange.End) { w.done <- answer
 // TestWaitingTap: a tap that waits for the next event of a stream holds on to what it needs at the end, and not to
 // what came before: neither the request, nor, where nobody looks at it, what was said.
 func TestWaitingTap(t *testing.T) {
-	const streams, most = 2000, 2400 // bytes of each, of which a half is the goroutine and what this test makes
+	const streams, most = 2000, 2350 // bytes of each, of which a half is the goroutine and what this test makes
 	done := make(chan *openai.Answer, streams)
 	gate, c := watched(t, zap.NewNop(), wordless{done})
 	first, copies := head(t), copiesOf(t, sseHead(), sseEvent("Once "), sseEvent("upon a time."))
