@@ -99,6 +99,15 @@ func (r *Record) write(l *line, answer bool) {
 	r.log.write(r.path, written)
 }
 
+// sizeOfAnswer is about how long an answer's line will be.
+func sizeOfAnswer(answer *openai.Answer) int {
+	size := 512
+	for i := range answer.Choices {
+		size += len(answer.Choices[i].Text)
+	}
+	return size
+}
+
 // who closes a request's line with who asked, and when.
 func (r *Record) who(l *line) {
 	if r.call.Address.IsValid() {
@@ -128,6 +137,7 @@ func (r *Record) Done(answer *openai.Answer, end exchange.End) {
 	}
 	l := r.log.newLine()
 	if answer != nil {
+		l.out.Grow(sizeOfAnswer(answer))
 		answered(l, answer, end.Counted)
 	}
 	if end.Cause != exchange.Whole {
