@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -24,6 +25,9 @@ const (
 	heldAtMost = 10_000
 	heldFor    = 3 * time.Second  // and at least one event of each
 	heldLast   = 40 * time.Second // how long they would last: opening takes a while
+
+	// rests is after how long without requests a process has given back what it does not need.
+	rests = 6 * time.Second
 )
 
 // scales are Tollgate with keys, and with more and more routes and clients, which all have their turns.
@@ -44,6 +48,9 @@ func scaled(routes, clients int64) *target {
 
 // steps measures what else grows: how long a start takes and an edit, and what streams cost that are open at once.
 func (b *bench) steps(ctx context.Context) ([]report.Step, error) {
+	if err := pause(ctx, rests); err != nil {
+		return nil, err
+	}
 	var steps []report.Step
 	for _, t := range b.targets {
 		r := b.running[t.name]
@@ -143,6 +150,9 @@ func (b *bench) held(ctx context.Context, s *stage) ([]report.Open, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%d streams at once: %w", n, err)
 		}
+		if open.SilentEnvoyRAM, open.SilentGoRAM, err = b.silent(ctx, r, t, n); err != nil {
+			return nil, fmt.Errorf("%d silent streams at once: %w", n, err)
+		}
 		list = append(list, *open)
 	}
 	return list, nil
@@ -173,10 +183,8 @@ func (b *bench) hold(ctx context.Context, r *running, t *target, n int) (*report
 		return nil, err
 	}
 	events := held.Events()
-	select {
-	case <-time.After(window):
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := pause(ctx, window); err != nil {
+		return nil, err
 	}
 	events = held.Events() - events
 	after, err := r.use()
@@ -191,4 +199,32 @@ func (b *bench) hold(ctx context.Context, r *running, t *target, n int) (*report
 		EnvoyCPU: microseconds(after.envoyCPU - before.envoyCPU), GoCPU: microseconds(after.goCPU - before.goCPU),
 		EnvoyRAM: after.envoyRAM, GoRAM: after.goRAM,
 	}, nil
+}
+
+// silent is the memory with streams open on which nothing comes any more after the first event.
+func (b *bench) silent(ctx context.Context, r *running, t *target, n int) (envoyRAM, goRAM int64, err error) {
+	ask := t.ask
+	ask.headers = fmt.Sprintf("mock-events: 2\r\nmock-interval: %s\r\n", heldLast)
+	held, err := load.Hold(ctx, r.address, n, &b.numbers, ask.streams())
+	if err != nil {
+		return 0, 0, err //nolint:wrapcheck // held says where
+	}
+	defer held.Close()
+	if err := pause(ctx, rests); err != nil {
+		return 0, 0, err
+	}
+	used, err := r.use()
+	if err == nil && held.Ended() {
+		err = errors.New("they did not last")
+	}
+	return used.envoyRAM, used.goRAM, err
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

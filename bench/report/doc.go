@@ -52,6 +52,10 @@ type Open struct {
 	GoCPU    float64 `json:"go_cpu_us"`
 	EnvoyRAM int64   `json:"envoy_resident_bytes"`
 	GoRAM    int64   `json:"go_resident_bytes"`
+
+	// Where no event comes for some seconds.
+	SilentEnvoyRAM int64 `json:"silent_envoy_resident_bytes"`
+	SilentGoRAM    int64 `json:"silent_go_resident_bytes"`
 }
 
 // Machine is where it was measured.

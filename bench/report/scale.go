@@ -43,7 +43,7 @@ func (r *Run) stepTable(out *strings.Builder) {
 	if len(r.Steps) == 0 {
 		return
 	}
-	out.WriteString("\n### The same: memory, start, edit\n\nMemory after the requests; for each route or client above the first. " +
+	out.WriteString("\n### The same: memory, start, edit\n\nMemory some seconds after the requests; for each route or client above the first. " +
 		"A start is that of all processes; an edit adds a route to the file, and is over when it is served.\n\n" +
 		"| target | Envoy MB | Go MB | Envoy KB for each | Go KB for each | start s | edit ms |\n|---|--:|--:|--:|--:|--:|--:|\n")
 	first := r.Steps[0]
@@ -61,13 +61,15 @@ func (r *Run) openTable(out *strings.Builder) {
 		return
 	}
 	out.WriteString("\n### Streams open at once\n\nOf a route whose tokens are counted. All streams together have as many events a second " +
-		"in each row; memory is for each stream above the first.\n\n" +
-		"| streams | Envoy µs for an event | Go | all | × | Envoy KB for a stream | Go |\n|--:|--:|--:|--:|--:|--:|--:|\n")
+		"in each row; memory is for each stream above the first, under these events and where none comes for some seconds.\n\n" +
+		"| streams | Envoy µs for an event | Go | all | × | Envoy KB for a stream | Go | silent: Envoy KB | Go |\n" +
+		"|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	first := r.Open[0]
 	for _, o := range r.Open {
 		more := int64(o.Streams - first.Streams)
-		fmt.Fprintf(out, "| %d | %s | %s | %s | %.2f | %s | %s |\n", o.Streams, number(o.EnvoyCPU/float64(o.Events)), number(o.GoCPU/float64(o.Events)),
-			number(o.cpu()), o.cpu()/first.cpu(), each(o.EnvoyRAM-first.EnvoyRAM, more), each(o.GoRAM-first.GoRAM, more))
+		fmt.Fprintf(out, "| %d | %s | %s | %s | %.2f | %s | %s | %s | %s |\n", o.Streams, number(o.EnvoyCPU/float64(o.Events)), number(o.GoCPU/float64(o.Events)),
+			number(o.cpu()), o.cpu()/first.cpu(), each(o.EnvoyRAM-first.EnvoyRAM, more), each(o.GoRAM-first.GoRAM, more),
+			each(o.SilentEnvoyRAM-first.SilentEnvoyRAM, more), each(o.SilentGoRAM-first.SilentGoRAM, more))
 	}
 }
 
