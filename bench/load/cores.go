@@ -36,8 +36,12 @@ type span struct{ from, to time.Time }
 // machine is after as long as 10 ms: there have to be some to spare.
 func WatchCores(ctx context.Context) (*Cores, error) {
 	c := &Cores{}
+	cores, err := allowed()
+	if err != nil {
+		return nil, err
+	}
 	begun := make(chan error)
-	for core := range runtime.NumCPU() {
+	for _, core := range cores {
 		go func() {
 			runtime.LockOSThread() // and not unlocked: the thread, which stays on this processor, ends with the goroutine
 			err := stayOn(core)
@@ -56,13 +60,12 @@ func WatchCores(ctx context.Context) (*Cores, error) {
 // watch watches the processor that it runs on.
 func (c *Cores) watch(ctx context.Context) {
 	var s speed
-	for last := time.Now(); ctx.Err() == nil; {
+	for ctx.Err() == nil {
 		sleep(look)
 		took, now := work(), time.Now()
 		if s.slow(took) {
-			c.note(last, now)
+			c.note(now.Add(-took-look), now)
 		}
-		last = now
 	}
 }
 
@@ -72,7 +75,7 @@ type speed struct{ usual time.Duration }
 
 // slow tells whether a piece took longer than other processes can account for.
 func (s *speed) slow(took time.Duration) bool {
-	step := s.usual / 256
+	step := max(1, s.usual/256)
 	switch {
 	case s.usual == 0:
 		s.usual = took
@@ -96,7 +99,7 @@ func (c *Cores) Slow(from, to time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := len(c.slow) - 1; i >= 0; i-- {
-		if c.slow[i].to.Before(from.Add(-time.Second)) { // in about the order in which they were noted
+		if c.slow[i].to.Before(from.Add(-time.Second)) { // they were noted in about their order
 			return false
 		}
 		if c.slow[i].from.Before(to) && from.Before(c.slow[i].to) {

@@ -8,6 +8,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// allowed is which processors this program may run on.
+func allowed() ([]int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil, fmt.Errorf("asking which processors there are to run on: %w", err)
+	}
+	var cores []int
+	for core := 0; len(cores) < set.Count(); core++ {
+		if set.IsSet(core) {
+			cores = append(cores, core)
+		}
+	}
+	return cores, nil
+}
+
 // stayOn has the calling thread run on one processor.
 func stayOn(core int) error {
 	var one unix.CPUSet

@@ -160,12 +160,16 @@ func (r *Result) Add(part *Result) {
 	r.Gaps = append(r.Gaps, part.Gaps...)
 }
 
-// LeaveOut leaves out the latencies of requests during which something else was at work.
+// reach is how long after it was due a request counts as under way. It is the same for all: if it were each one's own
+// time, the slow would be left out rather than the others.
+const reach = 5 * time.Millisecond
+
+// LeaveOut leaves out the latencies of requests that were due when something else was at work.
 func (r *Result) LeaveOut(during func(from, to time.Time) bool) {
 	left := 0
-	for i, latency := range r.Latencies {
-		if due := r.dues[i]; !during(due, due.Add(latency)) {
-			r.Latencies[left], r.dues[left] = latency, due
+	for i, due := range r.dues {
+		if !during(due, due.Add(reach)) {
+			r.Latencies[left], r.dues[left] = r.Latencies[i], due
 			left++
 		}
 	}

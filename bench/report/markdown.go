@@ -132,18 +132,28 @@ func (r *Run) added(what string, to func(Target) string) string {
 			least[s.Target] = s.P99.Min
 		}
 	}
-	var slow []string
+	var slow, unknown []string
 	for _, t := range r.Targets {
+		if !strings.HasPrefix(t.Name, "tollgate/") || to(t) == "" {
+			continue
+		}
 		than, known := least[to(t)]
-		added := least[t.Name] - than
-		if known && strings.HasPrefix(t.Name, "tollgate/") && added > prompt {
+		of, also := least[t.Name]
+		switch added := of - than; {
+		case !known || !also:
+			unknown = append(unknown, t.Name)
+		case added > prompt:
 			slow = append(slow, fmt.Sprintf("%s %.2f", t.Name, added/1000))
 		}
 	}
-	if len(slow) == 0 {
-		return "By the least of the rounds, no row of Tollgate's adds more than 1 ms to " + what + "."
+	said := "By the least of the rounds, no row of Tollgate's adds more than 1 ms to " + what + "."
+	if len(slow) > 0 {
+		said = "By the least of the rounds, more than 1 ms is added to " + what + " by: " + strings.Join(slow, ", ") + "."
 	}
-	return "By the least of the rounds, more than 1 ms is added to " + what + " by: " + strings.Join(slow, ", ") + "."
+	if len(unknown) > 0 {
+		said += " Most was left out, so that nothing is known, of: " + strings.Join(unknown, ", ") + "."
+	}
+	return said
 }
 
 // leftOut says how many requests do not count.

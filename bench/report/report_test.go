@@ -244,3 +244,19 @@ func TestPromptness(t *testing.T) {
 		}
 	}
 }
+
+// TestPromptnessUnknown: of a row of which nothing is known, or not of what it is compared with, that is said.
+func TestPromptnessUnknown(t *testing.T) {
+	t.Parallel()
+	r := &Run{
+		Targets: []Target{{Name: bare}, {Name: "floor/tap"}, {Name: "tollgate/chat-log", Floor: "floor/tap"}},
+		Summary: []Summary{{Target: bare, Load: Latency}, {Target: "tollgate/chat-log", Load: Latency}},
+	}
+	if toBare, toFloor, _ := strings.Cut(r.promptness(), "\n"); strings.Contains(toBare, "known") || !strings.HasSuffix(toFloor, "known, of: tollgate/chat-log.") {
+		t.Errorf("%s; %s", toBare, toFloor)
+	}
+	r.Summary = r.Summary[:1]
+	if said := r.promptness(); strings.Count(said, "known, of: tollgate/chat-log.") != 2 {
+		t.Error(said)
+	}
+}

@@ -14,14 +14,17 @@ const (
 	// with a heap of 10 MB many times a second.
 	garbage = 32 << 20
 
+	// most is by how many percent the heap may grow: of what is alive now, which can be much more in a moment.
+	most = 400
+
 	// lookAtHeap is how often the heap is looked at.
 	lookAtHeap = time.Second
 
 	// restsAfter is after how many looks that find nothing new the process rests. Little is nothing: less than a request.
 	restsAfter, little = 3, 8 << 10
 
-	// worthwhile is how many bytes are worth to be given back by a process that rests; of a large heap it is a part.
-	worthwhile, part = 2 << 20, 16
+	// worthwhile is how many bytes are worth to be given back by a process that rests: of a large heap a sixteenth.
+	worthwhile, sixteenth = 2 << 20, 16
 )
 
 // collect has Go collect garbage when there is enough of it, and gives it back to the system when the process rests,
@@ -80,7 +83,7 @@ func (l look) heap() heap {
 	}
 }
 
-// percent is what Go is told by how much the heap may grow: by 32 MB, and a large one by what is alive but for 32 MB.
+// percent is what Go is told by how much the heap may grow: by 32 MB, and one above 64 MB by what is alive but for 32 MB.
 // Go takes it of stacks and globals, too, which with thousands of streams that stand open are as much as the heap.
 // Each change of it stops the program for a moment, so what is nearly right stays.
 func (h heap) percent(now int) int {
@@ -88,7 +91,7 @@ func (h heap) percent(now int) int {
 		return now
 	}
 	grow := max(garbage, h.live-min(h.live, garbage))
-	next := max(1, int(100*grow/(h.live+h.stacks+h.globals))) //nolint:gosec // a percent
+	next := max(1, int(min(most, 100*grow/(h.live+h.stacks+h.globals))))
 	if now*3/4 <= next && next <= now*4/3 {
 		return now
 	}
@@ -111,7 +114,7 @@ func (r *rest) over(h heap) bool {
 		return false
 	}
 	r.looks++
-	if r.looks < restsAfter || h.used-min(h.used, h.live)+h.free < max(worthwhile, h.live/part) {
+	if r.looks < restsAfter || h.used-min(h.used, h.live)+h.free < max(worthwhile, h.live/sixteenth) {
 		return false
 	}
 	r.looks = 0

@@ -10,6 +10,7 @@ func TestPercent(t *testing.T) {
 		now, want int
 	}{
 		"nothing was collected yet": {now: 100, want: 100},
+		"tiny":                      {h: heap{live: 2 << 20}, now: 100, want: 400},
 		"small":                     {h: heap{live: 8 << 20}, now: 100, want: 400},
 		"half of it are stacks":     {h: heap{live: 32 << 20, stacks: 31 << 20, globals: 1 << 20}, now: 400, want: 50},
 		"middling":                  {h: heap{live: 64 << 20}, now: 100, want: 50},

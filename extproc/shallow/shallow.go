@@ -19,8 +19,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Server is a server whose streams wait so. What they receive and how they end is the same as without it. The codec
-// and the most bytes of a message are to be those of the gRPC server, whose interceptors see nothing of what is received.
+// Server is a server whose streams wait so. What they receive is the same as without it, and they end with the same
+// codes. The codec and the most bytes of a message are to be those of the gRPC server, whose interceptors, stats handlers
+// and logs see nothing of what is received.
 func Server(server extprocv3.ExternalProcessorServer, codec encoding.CodecV2, most int) extprocv3.ExternalProcessorServer {
 	return &shallow{ExternalProcessorServer: server, codec: codec, most: most, turns: make(turns, mostTurns)}
 }
@@ -35,7 +36,7 @@ type shallow struct {
 // Process implements Envoy's service.
 func (s *shallow) Process(rpc extprocv3.ExternalProcessor_ProcessServer) error {
 	from, ok := grpc.ServerTransportStreamFromContext(rpc.Context()).(transport)
-	if ok && from.RecvCompress() == "" { // Envoy does not compress, unless it is told to
+	if ok && (from.RecvCompress() == "" || from.RecvCompress() == encoding.Identity) { // Envoy does not compress, unless it is told to
 		rpc = &stream{ExternalProcessor_ProcessServer: rpc, shallow: s, from: from}
 	}
 	return s.ExternalProcessorServer.Process(rpc) //nolint:wrapcheck // the server's own
@@ -97,30 +98,30 @@ func (s *stream) ended() error {
 
 // read reads a message of which the prefix is there, as gRPC does.
 func (s *stream) read(message any) error {
-	if s.prefix[0] != 0 {
-		return s.fail(codes.Internal, "a message is said to be compressed, and its stream not to be")
-	}
 	size := binary.BigEndian.Uint32(s.prefix[1:])
 	if int64(size) > int64(s.shallow.most) {
-		return s.fail(codes.ResourceExhausted, "a message is larger than what is received")
+		return s.fail(codes.ResourceExhausted, "a message of %d bytes is larger than the %d that are received", size, s.shallow.most)
 	}
 	data, err := s.from.Read(int(size))
 	if errors.Is(err, io.EOF) {
-		return s.fail(codes.Internal, io.ErrUnexpectedEOF.Error())
+		return s.fail(codes.Internal, "a message is cut: %v", io.ErrUnexpectedEOF)
 	}
 	if err != nil {
 		return s.ended()
 	}
 	defer data.Free()
+	if s.prefix[0] != 0 {
+		return s.fail(codes.Internal, "a message has the format %d on a stream that is not compressed", s.prefix[0])
+	}
 	if err := s.shallow.codec.Unmarshal(data, message); err != nil {
-		return s.fail(codes.Internal, err.Error())
+		return s.fail(codes.Internal, "reading a message: %v", err)
 	}
 	return nil
 }
 
 // fail ends a stream on which something came that is no message: as gRPC does, without waiting for the server's word.
-func (s *stream) fail(code codes.Code, what string) error {
-	said := status.New(code, what)
+func (s *stream) fail(code codes.Code, format string, args ...any) error {
+	said := status.Newf(code, format, args...)
 	_ = s.from.WriteStatus(said) // which can fail only where nobody hears it
 	return said.Err()
 }

@@ -37,8 +37,8 @@ type call struct {
 	gRPCs   bool // it is received gRPC's own way
 }
 
-// TestSame: whatever a client sends, a stream receives the same as without this package, it ends with the same error,
-// and the client is told the same.
+// TestSame: whatever a client sends, a stream receives the same as without this package, it ends with the same
+// code, and the client is told the same.
 func TestSame(t *testing.T) {
 	t.Parallel()
 	hello, large := framed(0, body(t, 100)), body(t, most)
@@ -54,6 +54,10 @@ func TestSame(t *testing.T) {
 		"a cut message":           {sent: slices.Concat(hello, hello[:9]), end: endStream},
 		"cancelled in a message":  {sent: slices.Concat(hello, hello[:9]), end: reset, gone: true},
 		"no message":              {sent: framed(0, []byte("these bytes")), end: wait},
+		"compressed, too large":   {sent: framed(1, large), end: wait},
+		"compressed, then gone":   {sent: slices.Concat(hello, framed(1, body(t, 100))[:9]), end: reset, gone: true},
+		"of an unknown format":    {sent: framed(7, body(t, 100)), end: wait},
+		"identity":                {sent: hello, end: endStream, headers: []hpack.HeaderField{{Name: "grpc-encoding", Value: "identity"}}},
 		"said to be compressed":   {sent: framed(1, body(t, 100)), end: wait},
 		"compressed":              {sent: framed(1, zipped(t, body(t, 100))), end: endStream, headers: []hpack.HeaderField{{Name: "grpc-encoding", Value: "gzip"}}, gRPCs: true},
 		"compressed and no gzip":  {sent: hello[:5], end: endStream, headers: []hpack.HeaderField{{Name: "grpc-encoding", Value: "gzip"}}, gRPCs: true},
