@@ -145,10 +145,8 @@ func (b *bench) turn(ctx context.Context, p *part, kind string) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case <-time.After(settle):
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := pause(ctx, settle); err != nil {
+		return err
 	}
 	if p.last, err = p.running.use(); err != nil {
 		return err

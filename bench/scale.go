@@ -95,10 +95,8 @@ func (r *running) edit(ctx context.Context) ([]float64, error) {
 			return nil, err
 		}
 		times = append(times, time.Since(begin).Seconds())
-		select {
-		case <-time.After(editPause):
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err := pause(ctx, editPause); err != nil {
+			return nil, err
 		}
 	}
 	return times, nil
@@ -220,6 +218,7 @@ func (b *bench) silent(ctx context.Context, r *running, t *target, n int) (envoy
 	return used.envoyRAM, used.goRAM, err
 }
 
+// pause waits, unless ctx ends.
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
