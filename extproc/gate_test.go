@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -17,10 +16,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/encoding/prototext"
 
 	"tollgate/config"
@@ -70,19 +67,8 @@ func configured(tb testing.TB, log *zap.Logger) (*extproc.Gate, *config.Config) 
 // of the stream's metadata may be given.
 func ask(t *testing.T, gate *extproc.Gate, route string, message *extprocv3.ProcessingRequest, more ...string) (*extprocv3.ProcessingResponse, error) {
 	t.Helper()
-	listener := bufconn.Listen(1 << 16)
-	server := grpc.NewServer()
-	extprocv3.RegisterExternalProcessorServer(server, gate)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	connection, err := grpc.NewClient("passthrough:gate", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = connection.Close() })
 	ctx := metadata.AppendToOutgoingContext(t.Context(), append([]string{config.RouteHeader, route}, more...)...)
-	stream, err := extprocv3.NewExternalProcessorClient(connection).Process(ctx)
+	stream, err := served(t, gate).Process(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
